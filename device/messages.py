@@ -1,0 +1,154 @@
+"""The closed alphabet between processes: everything that one process can say to another.
+
+Rule 1: a message is exactly one byte out of the sender's enumeration; no picture fits into it.
+Rule 2: what is not in the alphabet, or comes too fast, is refused and counted, never guessed at.
+Rule 3: no byte means two things, so a message on the wrong link is refused as well.
+"""
+
+from __future__ import annotations
+
+import enum
+import fcntl
+import socket
+import struct
+import termios
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+ALIVE_EVERY_S = 1.0
+DOWN_AFTER_S = 5.0  # without a sign of life; five lost in a row is no accident
+
+# The wall's rate: an honest sender says ALIVE once a second and two words an episode, and a reader
+# that was away for a while finds what waited in one go. Beyond it a message is refused, which bounds
+# what a taken sender could signal.
+RATE_PER_S = 4.0
+BURST = 32.0
+
+_SO_TIMESTAMP = 29  # asm-generic/socket.h; Python's socket module names it from 3.14 on only
+_TIMEVAL = struct.Struct("@ll")  # SCM_TIMESTAMP's struct timeval on 64-bit Linux
+
+
+class SeeToTell(enum.IntEnum):
+    """What the process with the camera may say to the process with the network."""
+
+    MOTION_STARTED = 0x4D  # 'M'
+    MOTION_ENDED = 0x6D  # 'm'
+    VIEW_BLOCKED = 0x42  # 'B'
+    VIEW_CLEAR = 0x62  # 'b'
+    CAMERA_LOST = 0x4C  # 'L': said at once; silence would take DOWN_AFTER_S to be noticed
+    ALIVE = 0x41  # 'A': frames keep coming
+
+
+ALPHABETS: tuple[type[enum.IntEnum], ...] = (SeeToTell,)
+
+M = TypeVar("M", bound=enum.IntEnum)
+
+
+class Sender(Generic[M]):
+    """The writing end of a link. It never blocks and never fails: a dead reader cannot stop the sender.
+
+    address: the reader's socket; connected to when needed, so the reader may come late and come again.
+    None where `sock` is one end of a pair.
+    """
+
+    def __init__(self, sock: socket.socket, address: str | None = None) -> None:
+        sock.setblocking(False)
+        self._sock, self._address = sock, address
+        self.unsent = 0  # messages that the reader's full or missing socket did not take
+
+    def send(self, message: M) -> bool:
+        """Send one message; False (and counted) where it could not be sent."""
+        try:
+            self._sock.send(bytes((message,)))
+        except BlockingIOError:  # full
+            self.unsent += 1
+            return False
+        except OSError:  # not connected yet, or its reader is gone
+            return self._send_again(message)
+        return True
+
+    def _send_again(self, message: M) -> bool:
+        try:
+            if self._address is not None:
+                self._sock.connect(self._address)
+            self._sock.send(bytes((message,)))
+        except OSError:  # there is no reader: nothing to be done but to count
+            self.unsent += 1
+            return False
+        return True
+
+    def send_alive(self, message: M) -> bool:
+        """Send a sign of life, unless the reader has left the last message unread.
+
+        A sign of life says nothing once it is late, and must not take the place of what is worth
+        telling late in a queue that the kernel keeps short (net.unix.max_dgram_qlen, often 10).
+        """
+        unread = struct.unpack("i", fcntl.ioctl(self._sock, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+        return not unread and self.send(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Received(Generic[M]):
+    """A message that passed the wall, and when it was sent, in seconds since boot (CLOCK_BOOTTIME)."""
+
+    message: M
+    sent_s: float
+
+
+class Receiver(Generic[M]):
+    """The reading end of a link: the wall itself."""
+
+    def __init__(self, sock: socket.socket, alphabet: type[M]) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMP, 1)
+        self._sock = sock
+        self._words = {int(word): word for word in alphabet}
+        self._tokens, self._filled_s = BURST, time.monotonic()
+        self.refused = 0  # datagrams that were no message, or came too fast
+
+    def fileno(self) -> int:
+        """Return the descriptor, for a selector."""
+        return self._sock.fileno()
+
+    def receive(self) -> Iterator[Received[M]]:
+        """Yield what waits, oldest first; at most BURST datagrams, so that a flood cannot hold the reader."""
+        for _ in range(int(BURST)):
+            try:
+                data, control, _, _ = self._sock.recvmsg(2, socket.CMSG_SPACE(_TIMEVAL.size))
+            except OSError:  # nothing waits; or, over a socket pair, the other end is gone
+                return
+            word = self._words.get(data[0]) if len(data) == 1 else None
+            if word is None or not self._in_rate():
+                self.refused += 1
+            else:
+                yield Received(word, _sent_s(control))
+
+    def _in_rate(self) -> bool:
+        now_s = time.monotonic()
+        self._tokens = min(BURST, self._tokens + RATE_PER_S * (now_s - self._filled_s))
+        self._filled_s = now_s
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+def _sent_s(control: list[tuple[int, int, bytes]]) -> float:
+    """When the kernel took the datagram, in seconds since boot; within now and boot, whatever the clock did."""
+    now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    for level, kind, data in control:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMP):
+            seconds, micros = _TIMEVAL.unpack_from(data)
+            age_s: float = time.time() - seconds - micros / 1e6
+            return min(max(0.0, now_s - age_s), now_s)
+    return now_s
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Return (writing end, reading end) of a one-way datagram link, for processes of one parent."""
+    writer, reader = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    writer.shutdown(socket.SHUT_RD)
+    reader.shutdown(socket.SHUT_WR)
+    return writer, reader

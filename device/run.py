@@ -1,0 +1,159 @@
+"""The processes of one door on one machine, without systemd.
+
+Rule 1: each process is a child with its own end of each link and nothing of the others.
+Rule 2: a child that dies is started again with back-off; one that refuses its first start ends the house.
+Rule 3: when the house ends, however it ends, so do all its children, within STOP_MOST_S.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field, replace
+
+from broker import embedded
+from device.config import Config, to_toml
+from device.log import Log
+from device.messages import pair
+from device.stopping import Stop
+
+STOP_MOST_S = 2.5
+RESTART_FIRST_S, RESTART_MOST_S = 1.0, 30.0
+STEADY_AFTER_S = 60.0  # a child that lived this long starts the back-off anew
+CONFIG_ERROR = 2  # the exit status of every DoorstepError
+
+
+@dataclass(slots=True)
+class _Child:
+    name: str
+    command: list[str]
+    fds: tuple[int, ...]
+    process: subprocess.Popen[bytes] | None = None
+    pidfd: int = -1
+    starts: int = 0
+    began_s: float = 0.0
+    wait_s: float = RESTART_FIRST_S
+    again_s: float | None = None  # when to start it again
+
+
+@dataclass(slots=True)
+class House:
+    """`with House(config, stop) as house:`; then `house.step()` until it returns an exit status."""
+
+    config: Config
+    stop: Stop
+    log: Log = field(default_factory=lambda: Log("run"))
+    _children: list[_Child] = field(default_factory=list)
+    _links: list[socket.socket] = field(default_factory=list)
+    _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    _memory: int = -1
+
+    def __enter__(self) -> House:
+        if not self.config.broker.host:
+            embedded.require()
+            here = replace(self.config.broker, host=embedded.HOST, port=embedded.free_port(), tls=False,
+                           mqtt_version=embedded.MQTT_VERSION)
+            self.config = replace(self.config, broker=here)
+            self._add("broker", ["-m", "broker.embedded", str(here.port), str(os.getpid())])
+        self._memory = os.memfd_create("doorstep.toml", 0)  # the children check it again; no disk sees it
+        os.write(self._memory, to_toml(self.config).encode())
+        writer, reader = pair()
+        self._links += [writer, reader]
+        self._add("tell", self._doorstep("tell", "--events-fd", reader), reader.fileno(), self._memory)
+        self._add("see", self._doorstep("see", "--tell-fd", writer), writer.fileno(), self._memory)
+        self._selector.register(self.stop, selectors.EVENT_READ)
+        for child in self._children:
+            self._start(child)
+            if child.name == "broker":
+                embedded.wait_until_up(self.config.broker.port)
+        return self
+
+    def _doorstep(self, name: str, option: str, link: socket.socket) -> list[str]:
+        return ["-m", "device", name, "--config", f"/proc/self/fd/{self._memory}", "--parent", str(os.getpid()),
+                option, str(link.fileno())]
+
+    def _add(self, name: str, arguments: list[str], *fds: int) -> None:
+        self._children.append(_Child(name, [sys.executable, *arguments], fds))
+
+    def _start(self, child: _Child) -> None:
+        # A session of its own: Ctrl-C reaches us alone, and we stop them in order.
+        child.process = subprocess.Popen(child.command, pass_fds=child.fds, stdin=subprocess.DEVNULL,
+                                         start_new_session=True)
+        child.pidfd = os.pidfd_open(child.process.pid)
+        self._selector.register(child.pidfd, selectors.EVENT_READ, child)
+        child.starts, child.began_s, child.again_s = child.starts + 1, time.monotonic(), None
+
+    def pid(self, name: str) -> int | None:
+        """Return the process id of the child called `name`, if it lives."""
+        for child in self._children:
+            if child.name == name and child.process is not None:
+                return child.process.pid
+        return None
+
+    def step(self, most_s: float) -> int | None:
+        """Wait at most `most_s`, seeing to children that end; return the house's exit status once it is over."""
+        due = [child.again_s for child in self._children if child.again_s is not None]
+        until_s = min([time.monotonic() + most_s, *due])
+        for key, _ in self._selector.select(max(0.0, until_s - time.monotonic())):
+            status = 0 if key.data is None else self._ended(key.data)
+            if status is not None:
+                return status
+        for child in self._children:
+            if child.again_s is not None and time.monotonic() >= child.again_s:
+                self._start(child)
+        return None
+
+    def _ended(self, child: _Child) -> int | None:
+        status = self._reap(child)
+        if child.name == "see" and status == 0:
+            return 0  # the recording is over
+        if status == CONFIG_ERROR and child.starts == 1:
+            return CONFIG_ERROR  # it has said what and why
+        if time.monotonic() - child.began_s > STEADY_AFTER_S:
+            child.wait_s = RESTART_FIRST_S
+        how = f"signal {-status}" if status < 0 else f"exit status {status}"
+        self.log.say(f"{child.name} ended ({how}); starting it again in {child.wait_s:g} s")
+        child.again_s = time.monotonic() + child.wait_s
+        child.wait_s = min(2 * child.wait_s, RESTART_MOST_S)
+        return None
+
+    def _reap(self, child: _Child) -> int:
+        assert child.process is not None  # only living children are registered
+        self._selector.unregister(child.pidfd)
+        os.close(child.pidfd)
+        status, child.process = child.process.wait(), None
+        return status
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the watcher, then the teller, then the broker; whoever does not end in time is killed."""
+        until_s = time.monotonic() + STOP_MOST_S
+        for child in reversed(self._children):
+            if child.process is None:
+                continue
+            child.process.send_signal(signal.SIGTERM)
+            try:
+                child.process.wait(max(0.0, until_s - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.process.kill()
+            self._reap(child)
+        for link in self._links:
+            link.close()
+        if self._memory >= 0:
+            os.close(self._memory)
+        self._selector.close()
+
+
+def run(config: Config) -> int:
+    """Run the house until a signal, or until its recording is over; return its exit status."""
+    with Stop() as stop, House(config, stop) as house:
+        if config.broker.host == "":
+            house.log.say(f"no broker configured: one for this machine only is at port {house.config.broker.port}")
+        while True:
+            status = house.step(60.0)
+            if status is not None:
+                return status

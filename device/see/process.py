@@ -1,0 +1,103 @@
+"""The process that has the camera: frames in, one-byte messages out.
+
+Rule 1: what leaves is a SeeToTell; no frame, and nothing computed from one, has another way out.
+Rule 2: it says ALIVE because a frame came, never because a timer did.
+Rule 3: a camera that fails is told at once, reopened with back-off, and given up to a restart only when it
+        cannot even be closed.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+from device.config import Config
+from device.errors import CameraError
+from device.log import Log
+from device.messages import ALIVE_EVERY_S, Sender, SeeToTell
+from device.see.camera import Camera, open_camera
+from device.see.detector import Detector
+from device.stopping import Stop
+
+REOPEN_FIRST_S, REOPEN_MOST_S = 1.0, 60.0
+CLOSE_MOST_S = 3.0
+
+
+def run(config: Config, to_tell: socket.socket, address: str | None = None) -> int:
+    """Watch until asked to stop, or until a recording ends. Raise CameraError where none can be opened.
+
+    `to_tell` is one end of a pair, or a fresh datagram socket that is to be connected to `address`.
+    """
+    log = Log("see")
+    eye = _Eye(config, Sender(to_tell, address), log)
+    with Stop() as stop:
+        camera: Camera | None = open_camera(config.camera)
+        wait_s = REOPEN_FIRST_S
+        while not stop.asked:
+            try:
+                camera = camera or open_camera(config.camera)
+                eye.watch(camera, stop)
+                break  # asked to stop, or a recording is over
+            except CameraError as error:
+                eye.lost(error)
+            if not _closed(camera):
+                log.say("the camera cannot be closed; starting over")
+                return 1
+            camera = None
+            wait_s = REOPEN_FIRST_S if eye.frames else min(2 * wait_s, REOPEN_MOST_S)
+            eye.frames = 0
+            stop.wait(wait_s)
+        eye.stopped()
+        return 0 if _closed(camera) else 1
+
+
+class _Eye:
+    """The detector with a voice."""
+
+    def __init__(self, config: Config, to_tell: Sender[SeeToTell], log: Log) -> None:
+        self._config, self._to_tell, self._log = config, to_tell, log
+        self._trouble = ""
+        self.frames = 0  # since the camera was opened last
+        self._frames_in_all = 0
+
+    def watch(self, camera: Camera, stop: Stop) -> None:
+        """Look at frames until there are no more."""
+        detector = Detector(self._config.detector.sensitivity)
+        alive_s = -ALIVE_EVERY_S
+        for frame in camera.frames():
+            if stop.asked:
+                break
+            for message in detector.step(frame):
+                self._to_tell.send(message)
+            now_s = time.monotonic()
+            if now_s - alive_s >= ALIVE_EVERY_S:
+                alive_s = now_s
+                self._to_tell.send_alive(SeeToTell.ALIVE)
+                self._log.count("tell does not take messages", self._to_tell.unsent)
+            if not self.frames:
+                self._log.say(f"watching at {frame.luma.shape[1]} x {frame.luma.shape[0]}")
+                self._trouble = ""
+            self.frames += 1
+            self._frames_in_all += 1
+
+    def stopped(self) -> None:
+        """Say at the end what was looked at, and what nobody took."""
+        self._log.say(f"stopped after {self._frames_in_all} frames; {self._to_tell.unsent} messages were not taken")
+
+    def lost(self, error: CameraError) -> None:
+        """Tell at once that there is no camera; say why once per reason."""
+        self._to_tell.send(SeeToTell.CAMERA_LOST)
+        if error.message != self._trouble:
+            self._trouble = error.message
+            self._log.say(f"{error.message}; trying again ({error.hint})")
+
+
+def _closed(camera: Camera | None) -> bool:
+    """Close the camera; False where its driver hangs, which only the end of this process mends."""
+    if camera is None:
+        return True
+    closer = threading.Thread(target=camera.close, name="close camera", daemon=True)
+    closer.start()
+    closer.join(CLOSE_MOST_S)
+    return not closer.is_alive()

@@ -1,0 +1,93 @@
+"""What is published next: the order of things, one message at a time until its acknowledgement.
+
+Rule 1: an alert leaves the outbox only when the broker has acknowledged all of it.
+Rule 2: of a state only the latest counts; of the alerts every one does.
+Rule 3: after a connection every retained word is said again, so the broker never holds a stale one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from device.tell.discovery import discovery
+from device.tell.outbox import Outbox
+from device.tell.words import Publish, Status, Words
+
+
+class Desk:
+    """The publisher's queue, pure: it is told what holds and asked what is next."""
+
+    def __init__(self, words: Words, outbox: Outbox) -> None:
+        self._words = words
+        self._outbox = outbox
+        self._states: dict[str, Publish] = {}
+        self._unsaid: set[str] = set()
+        self._event_due = False  # the head's alert is acknowledged, its event is not yet
+        self._flying: str | None = None
+        self.announce()
+
+    def announce(self) -> None:
+        """Say the discovery document (again): at the start, and when Home Assistant comes online."""
+        self._hold("discovery", discovery(self._words), again=True)
+
+    def set_status(self, status: Status) -> None:
+        """Hold `status`, and say it if it is news."""
+        self._hold("status", self._words.status(status))
+
+    def set_motion(self, on: bool) -> None:
+        """Hold whether something moves, and say it if it is news."""
+        self._hold("motion", self._words.motion(on))
+
+    def _hold(self, name: str, publish: Publish, *, again: bool = False) -> None:
+        if again or self._states.get(name) != publish:
+            self._states[name] = publish
+            self._unsaid.add(name)
+
+    def connected(self) -> None:
+        """A fresh connection: whatever was in flight is not acknowledged any more, all states are due."""
+        self._flying = None
+        self._unsaid = set(self._states)
+
+    def next(self, now_s: float) -> Publish | None:
+        """Return the next message and count it as in flight; None while one is, or when all is said."""
+        if self._flying is not None:
+            return None
+        for name, make in self._order():
+            publish = make(now_s)
+            if publish is not None:
+                self._flying = name
+                self._unsaid.discard(name)
+                return publish
+        return None
+
+    def _order(self) -> tuple[tuple[str, Callable[[float], Publish | None]], ...]:
+        """First what makes an alert understood, then the alerts, then what only dashboards show."""
+        return (
+            ("discovery", lambda _: self._due("discovery")),
+            ("status", lambda _: self._due("status")),
+            ("alert", self._head),
+            ("motion", lambda _: self._due("motion")),
+        )
+
+    def _due(self, name: str) -> Publish | None:
+        return self._states[name] if name in self._unsaid else None
+
+    def _head(self, now_s: float) -> Publish | None:
+        head = self._outbox.head
+        if head is None:
+            return None
+        say = self._words.event if self._event_due else self._words.alert
+        return say(head.alert, now_s - head.born_s)
+
+    def acknowledged(self) -> None:
+        """The message in flight has arrived at the broker."""
+        if self._flying == "alert":
+            if self._event_due:
+                self._outbox.pop()
+            self._event_due = not self._event_due
+        self._flying = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything has been said and acknowledged."""
+        return self._flying is None and not self._unsaid and not len(self._outbox)

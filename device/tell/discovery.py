@@ -1,0 +1,58 @@
+"""How Home Assistant learns of this door: one device discovery document.
+
+Rule 1: it names the contract's topics and words, and nothing that an eye has seen.
+"""
+
+from __future__ import annotations
+
+import json
+
+from device import __version__
+from device.tell.words import Alert, Publish, Status, Words
+
+PREFIX = "homeassistant"
+BIRTH_TOPIC, BIRTH_WORD = f"{PREFIX}/status", b"online"  # the one thing `tell` listens to
+
+
+def discovery(words: Words) -> Publish:
+    """Return the document: https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload."""
+    name = f"doorstep_{words.device_id}"
+    document = {
+        "device": {
+            "identifiers": [name],
+            "name": words.place[:1].upper() + words.place[1:],
+            "manufacturer": "Doorstep",
+            "model": "Doorstep",
+            "sw_version": __version__,
+        },
+        "origin": {"name": "Doorstep", "sw_version": __version__},
+        "availability_topic": words.topic("status"),
+        "availability_template": "{{ 'offline' if value == 'offline' else 'online' }}",
+        "qos": 1,
+        "components": {
+            "motion": {
+                "platform": "binary_sensor",
+                "name": "Motion",
+                "unique_id": f"{name}_motion",
+                "device_class": "motion",
+                "state_topic": words.topic("motion"),
+            },
+            "alert": {
+                "platform": "event",
+                "name": "Alert",
+                "unique_id": f"{name}_alert",
+                "event_types": [alert.value for alert in Alert],
+                "state_topic": words.topic("event"),
+            },
+            "status": {
+                "platform": "sensor",
+                "name": "Status",
+                "unique_id": f"{name}_status",
+                "device_class": "enum",
+                "options": [status.value for status in Status],
+                "entity_category": "diagnostic",
+                "state_topic": words.topic("status"),
+            },
+        },
+    }
+    return Publish(f"{PREFIX}/device/{words.device_id}/config", json.dumps(document, separators=(",", ":")), retain=True)

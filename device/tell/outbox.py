@@ -1,0 +1,111 @@
+"""Alerts that wait for the broker, in order, across a restart of `tell`, and never on a disk.
+
+Rule 1: what waits is bounded; what has to be dropped is the oldest, and is counted.
+Rule 2: it is kept in memory (tmpfs) only; a power cut forgets it, a stolen SD card never knew it.
+Rule 3: it holds kinds of alert and seconds since boot; neither a place nor a time of day.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+from device.tell.words import Alert
+
+# Storm control lets through 6 alerts and then one in ten minutes: 64 is more than nine hours of storm.
+MOST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One alert that has not been acknowledged; `born_s` is in seconds since boot (CLOCK_BOOTTIME)."""
+
+    alert: Alert
+    born_s: float
+
+
+class Outbox:
+    """A queue whose every change is in its file before the call returns; `path` None is memory only."""
+
+    def __init__(self, path: Path | None, now_s: float) -> None:
+        self._path = path
+        self._queue: deque[Waiting] = deque(maxlen=MOST)
+        self.dropped = 0
+        self.unreadable = False  # a file was there that we did not write; it was set aside as empty
+        if path is not None and path.exists():
+            self._queue.extend(self._read(path, now_s))
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    @property
+    def head(self) -> Waiting | None:
+        """The alert whose turn it is."""
+        return self._queue[0] if self._queue else None
+
+    def push(self, alert: Alert, born_s: float) -> None:
+        """Let an alert wait its turn."""
+        self.dropped += len(self._queue) == MOST
+        self._queue.append(Waiting(alert, born_s))
+        self._write()
+
+    def pop(self) -> None:
+        """Take the first one off: the broker has acknowledged it."""
+        self._queue.popleft()
+        self._write()
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        whole = json.dumps([[waiting.alert.value, waiting.born_s] for waiting in self._queue])
+        fresh = self._path.with_suffix(".new")
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(whole)
+        fresh.replace(self._path)
+
+    def _read(self, path: Path, now_s: float) -> list[Waiting]:
+        try:
+            rows = json.loads(path.read_text())
+            found = [Waiting(Alert(kind), min(float(born_s), now_s)) for kind, born_s in rows]
+        except (OSError, ValueError, TypeError):
+            self.unreadable = True  # `tell` says so; starting with nothing beats not starting
+            return []
+        return found[-MOST:]
+
+
+def is_memory(folder: Path, mountinfo: str) -> bool:
+    """Whether `folder` lies in memory and not on a disk; `mountinfo` as in proc_pid_mountinfo(5)."""
+    target, best, kind = os.path.realpath(folder), "", ""
+    for line in mountinfo.splitlines():
+        left, _, right = line.partition(" - ")
+        point = left.split()[4].encode().decode("unicode_escape")
+        if target == point or target.startswith(point.rstrip("/") + "/"):
+            if len(point) >= len(best):
+                best, kind = point, right.split()[0]
+    return kind in ("tmpfs", "ramfs")
+
+
+def runtime_folder(environment: dict[str, str], device_id: str) -> Path | None:
+    """Find or make our folder in memory; None where this machine has none we may use.
+
+    In order: what systemd made (RUNTIME_DIRECTORY), the user's runtime directory, /dev/shm.
+    """
+    mountinfo = Path("/proc/self/mountinfo").read_text()
+    given = environment.get("RUNTIME_DIRECTORY")
+    user = environment.get("XDG_RUNTIME_DIR")
+    bases = [given] if given else [f"{user}/doorstep"] * bool(user) + [f"/dev/shm/doorstep-{os.getuid()}"]
+    for base in map(Path, bases):
+        if not is_memory(base, mountinfo):
+            continue
+        folder = base / device_id
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            seen = folder.lstat()
+        except OSError:
+            continue  # not ours to use: the next one, or none, which the caller says
+        if seen.st_uid == os.getuid() and not seen.st_mode & 0o077:
+            return folder
+    return None

@@ -1,0 +1,106 @@
+"""Every word that may leave this house, and the only way to make one.
+
+Rule 1: a payload is built from these closed sets, the owner's words for the place, and nothing else.
+Rule 2: every payload but the discovery document is at most PAYLOAD_MOST_BYTES long.
+Rule 3: what could become a record of comings and goings is never retained.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from dataclasses import dataclass
+
+PAYLOAD_MOST_BYTES = 128
+EXPIRY_S = 3600  # an alert that the broker could not deliver within the hour is no longer one
+LATE_AFTER_S = 5.0  # a healthy link takes milliseconds; reconnecting after a blink, a second or two
+
+
+class Alert(enum.Enum):
+    """What the owner is told; the value is the event type of Home Assistant's event entity."""
+
+    MOTION = "motion"
+    MOTION_KEEPS_ON = "motion_keeps_on"
+    NO_CAMERA = "no_camera"
+    CAMERA_BACK = "camera_back"
+    VIEW_BLOCKED = "view_blocked"
+    VIEW_CLEAR = "view_clear"
+
+
+PHRASE: dict[Alert, str] = {
+    Alert.MOTION: "motion at {place}",
+    Alert.MOTION_KEEPS_ON: "motion keeps on at {place}",
+    Alert.NO_CAMERA: "no camera at {place}",
+    Alert.CAMERA_BACK: "camera back at {place}",
+    Alert.VIEW_BLOCKED: "view blocked at {place}",
+    Alert.VIEW_CLEAR: "view clear at {place}",
+}
+
+
+class Status(enum.Enum):
+    """What the device is doing; tied to frames, not to the socket."""
+
+    WATCHING = "watching"
+    NO_CAMERA = "no camera"
+    VIEW_BLOCKED = "view blocked"
+    PAUSED = "paused"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """One MQTT message as it leaves. QoS is 1 always: told at least once."""
+
+    topic: str
+    payload: str
+    retain: bool = False
+    expiry_s: int | None = None
+
+
+def late_words(age_s: float) -> str:
+    """Say how late, in steps too coarse to be a log; empty where it is not late."""
+    if not age_s >= LATE_AFTER_S:
+        return ""
+    minutes = int(age_s // 60)
+    if minutes < 1:
+        return "less than a minute ago"
+    if minutes < 60:
+        return f"{minutes} min ago"
+    return f"{minutes // 60} h ago" if minutes < 24 * 60 else "more than a day ago"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Everything that the door called `device_id` at `place` can say."""
+
+    device_id: str
+    place: str
+
+    def topic(self, leaf: str) -> str:
+        """Return the full topic of this door's `leaf`."""
+        return f"doorstep/{self.device_id}/{leaf}"
+
+    def alert(self, alert: Alert, age_s: float) -> Publish:
+        """What an MQTT app shows."""
+        late = late_words(age_s)
+        text = PHRASE[alert].format(place=self.place) + (f", {late}" if late else "")
+        return self._short("alert", text, expiry_s=EXPIRY_S)
+
+    def event(self, alert: Alert, age_s: float) -> Publish:
+        """The same for Home Assistant's event entity."""
+        late = late_words(age_s)
+        document = {"event_type": alert.value} | ({"late": late} if late else {})
+        return self._short("event", json.dumps(document, separators=(",", ":")), expiry_s=EXPIRY_S)
+
+    def motion(self, on: bool) -> Publish:
+        """Whether something moves now; retained it would be a phantom alert at every reconnect."""
+        return self._short("motion", "ON" if on else "OFF", expiry_s=EXPIRY_S)
+
+    def status(self, status: Status) -> Publish:
+        """What the device is doing."""
+        return self._short("status", status.value, retain=True)
+
+    def _short(self, leaf: str, payload: str, *, retain: bool = False, expiry_s: int | None = None) -> Publish:
+        if len(payload.encode()) > PAYLOAD_MOST_BYTES:
+            raise ValueError(f"a payload of {len(payload.encode())} bytes for {leaf}")
+        return Publish(self.topic(leaf), payload, retain, expiry_s)

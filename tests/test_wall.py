@@ -1,0 +1,171 @@
+"""The wall between pixels and the network: one byte a message, out of a closed alphabet, one way."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from device import messages
+from device.messages import ALPHABETS, BURST, Receiver, Sender, SeeToTell, pair
+
+LETTERS = {bytes((word,)) for word in SeeToTell}
+
+
+@pytest.fixture
+def link() -> Iterator[tuple[socket.socket, socket.socket]]:
+    writer, reader = pair()
+    with writer, reader:
+        yield writer, reader
+
+
+def fresh(reader: socket.socket) -> Receiver[SeeToTell]:
+    return Receiver(reader, SeeToTell)
+
+
+def test_inv_one_way_of_all_one_byte_messages_only_the_alphabet_passes(link: tuple[socket.socket, socket.socket]) -> None:
+    """The size and the vocabulary are the proof that no picture gets through."""
+    writer, reader = link
+    for value in range(256):
+        receiver = fresh(reader)
+        writer.send(bytes((value,)))
+        passed = [received.message for received in receiver.receive()]
+        assert passed == [word for word in SeeToTell if word == value]
+        assert receiver.refused == 1 - len(passed)
+
+
+@settings(max_examples=3000, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(datagram=st.binary(max_size=4096))
+def test_inv_one_way_no_input_passes_but_a_letter(link: tuple[socket.socket, socket.socket], datagram: bytes) -> None:
+    """No input of any length or content is taken for a message, or stops the reader."""
+    writer, reader = link
+    receiver = fresh(reader)
+    writer.send(datagram)
+    passed = [bytes((received.message,)) for received in receiver.receive()]
+    assert passed == ([datagram] if datagram in LETTERS else [])
+    assert receiver.refused == 1 - len(passed)
+
+
+def test_inv_one_way_the_link_cannot_be_used_backwards(link: tuple[socket.socket, socket.socket]) -> None:
+    """Nothing that the network could take over has a word to say to the camera."""
+    writer, reader = link
+    with pytest.raises(OSError):
+        reader.send(b"M")
+    writer.setblocking(False)
+    assert _received_nothing(writer)
+
+
+def _received_nothing(sock: socket.socket) -> bool:
+    try:
+        return sock.recv(10) == b""
+    except BlockingIOError:
+        return True
+
+
+def test_inv_one_way_no_byte_means_two_things() -> None:
+    """A message on the wrong link must be refused there."""
+    values = [int(word) for alphabet in ALPHABETS for word in alphabet]
+    assert len(values) == len(set(values))
+    assert all(0 < value < 256 for value in values)
+
+
+def test_a_flood_is_cut_to_the_walls_rate_and_counted(link: tuple[socket.socket, socket.socket]) -> None:
+    """The rate bounds what a taken `see` could signal by the pattern of honest-looking words."""
+    writer, reader = link
+    writer.setblocking(False)
+    receiver, sent, passed = fresh(reader), 0, 0
+    began_s = time.monotonic()
+    while sent < 2000:
+        try:
+            writer.send(b"M")
+            sent += 1
+        except BlockingIOError:
+            passed += len(list(receiver.receive()))
+    passed += sum(len(list(receiver.receive())) for _ in range(100))
+    allowed = BURST + messages.RATE_PER_S * (time.monotonic() - began_s)
+    assert passed <= allowed + 1
+    assert passed + receiver.refused == sent
+
+
+def test_one_call_reads_a_bounded_number_so_a_flood_cannot_hold_the_reader(tmp_path: Path) -> None:
+    """`tell` must keep its appointments with the broker whatever comes in."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as reader:
+        reader.bind(str(tmp_path / "s"))
+        reads = 0
+
+        class Endless(socket.socket):
+            def recvmsg(self, *_: object) -> tuple[bytes, list[tuple[int, int, bytes]], int, None]:  # type: ignore[override]
+                nonlocal reads
+                reads += 1
+                return b"?", [], 0, None
+
+        with Endless(fileno=socket.dup(reader.fileno())) as endless:
+            assert list(fresh(endless).receive()) == []
+    assert reads == BURST
+
+
+def test_a_message_carries_the_moment_it_was_sent_not_read(link: tuple[socket.socket, socket.socket]) -> None:
+    """A `tell` that was away says how late, not "now"."""
+    writer, reader = link
+    receiver = fresh(reader)
+    Sender[SeeToTell](writer).send(SeeToTell.MOTION_STARTED)
+    time.sleep(0.3)
+    (received,) = receiver.receive()
+    age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - received.sent_s
+    assert 0.29 < age_s < 5
+
+
+@pytest.mark.parametrize("step_s", [-90_000.0, 90_000_000.0], ids=["a day back", "years ahead"])
+def test_a_clock_that_jumps_cannot_date_a_message_before_boot_or_after_now(
+    link: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    """A Pi has no clock of its own: minutes after boot the time may jump by years."""
+    writer, reader = link
+    receiver = fresh(reader)
+    writer.send(b"M")
+    true_time = time.time
+    monkeypatch.setattr(time, "time", lambda: true_time() + step_s)
+    (received,) = receiver.receive()
+    assert 0 <= received.sent_s <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def test_inv_a_dead_teller_cannot_stop_the_eye_nor_lose_count(link: tuple[socket.socket, socket.socket]) -> None:
+    """With nobody reading, sending returns at once and counts."""
+    writer, _reader = link
+    sender = Sender[SeeToTell](writer)
+    began_s = time.monotonic()
+    taken = sum(sender.send(SeeToTell.MOTION_STARTED) for _ in range(10_000))
+    assert time.monotonic() - began_s < 5
+    assert 0 < taken < 10_000
+    assert sender.unsent == 10_000 - taken
+
+
+def test_signs_of_life_do_not_fill_the_queue_of_a_reader_who_is_away(link: tuple[socket.socket, socket.socket]) -> None:
+    """An hour without `tell` must not cost the alerts of that hour their place."""
+    writer, reader = link
+    sender = Sender[SeeToTell](writer)
+    assert [sender.send_alive(SeeToTell.ALIVE) for _ in range(3600)].count(True) == 1
+    assert sender.send(SeeToTell.MOTION_STARTED)
+    assert [received.message for received in fresh(reader).receive()] == [SeeToTell.ALIVE, SeeToTell.MOTION_STARTED]
+    assert sender.send_alive(SeeToTell.ALIVE)
+
+
+def test_a_sender_finds_a_reader_that_comes_late_and_one_that_comes_again(tmp_path: Path) -> None:
+    """systemd may start `see` first, and restart the socket under it."""
+    path = str(tmp_path / "tell.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sender = Sender[SeeToTell](sock, path)
+        assert not sender.send(SeeToTell.ALIVE)
+        for _ in range(2):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as reader:
+                reader.bind(path)
+                receiver = fresh(reader)
+                assert sender.send(SeeToTell.MOTION_STARTED)
+                assert [received.message for received in receiver.receive()] == [SeeToTell.MOTION_STARTED]
+            Path(path).unlink()
+        assert sender.unsent == 1
