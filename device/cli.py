@@ -99,7 +99,8 @@ def _see(options: argparse.Namespace) -> int:
     from device.see.process import run
 
     if options.tell_fd is not None:
-        return run(_config(options), socket.socket(fileno=options.tell_fd))
+        with socket.socket(fileno=options.tell_fd) as sock:
+            return run(_config(options), sock)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         return run(_config(options), sock, options.socket)
 
@@ -111,11 +112,13 @@ def _tell(options: argparse.Namespace) -> int:
     if not settings.broker.host:
         raise ConfigError("no broker to tell", "name it: host under [broker] in doorstep.toml")
     if options.events_fd is not None:
-        return run(settings, socket.socket(fileno=options.events_fd))
+        with socket.socket(fileno=options.events_fd) as sock:
+            return run(settings, sock)
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
         raise ConfigError("no socket to hear `see` on",
                           f"try: systemd-socket-activate --datagram -l {SOCKET} doorstep tell; or: doorstep run")
-    return run(settings, socket.socket(fileno=_LISTEN_FDS_START))
+    with socket.socket(fileno=_LISTEN_FDS_START) as sock:
+        return run(settings, sock)
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -197,8 +200,8 @@ def _parser() -> argparse.ArgumentParser:
         "160 pixels wide, grey, about 10 frames a second.\n\nexamples:\n  doorstep replay walk.mp4\n"
         "  doorstep replay frames/ --fps 25 --zone 70,40,50,140 --json")
     replay.add_argument("path", type=Path, metavar="PATH")
-    replay.add_argument("--fps", type=_fps, metavar="F", help="frames a second of the recording, instead of its own word")
-    replay.add_argument("--zone", metavar="X,Y,W,H", help="look only at this rectangle of the stored picture, in pixels")
+    replay.add_argument("--fps", type=_fps, metavar="F", help="frames a second, where the recording is wrong about it")
+    replay.add_argument("--zone", metavar="X,Y,W,H", help="look only at this rectangle of the stored picture (pixels)")
     replay.add_argument("--sensitivity", type=int, choices=range(1, 6), help="1 to 5 (default 3)")
     replay.add_argument("--json", action="store_true", help="one JSON line an event, frame numbers as stored")
 
@@ -208,7 +211,8 @@ def _parser() -> argparse.ArgumentParser:
                       help="where frames come from (default porch, a drawn one: no camera is opened unasked)")
     demo.add_argument("--forever", action="store_true", help="go on until Ctrl-C")
 
-    config = commands.add_parser("config", help="write or check doorstep.toml", description="Write or check doorstep.toml.")
+    words = "write or check doorstep.toml"
+    config = commands.add_parser("config", help=words, description=f"{words.capitalize()}.")
     about = config.add_subparsers(title="commands", metavar="COMMAND", required=True)
     about.add_parser("example", help="print every setting with its default").set_defaults(run=_config_example)
     check = about.add_parser("check", help="say what is wrong with a doorstep.toml, and the files it names")

@@ -10,6 +10,7 @@ import os
 import tempfile
 import time
 from dataclasses import dataclass, field
+from typing import Self
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -41,7 +42,7 @@ class Phone:
         client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
         client.on_message = self._on_message
 
-    def __enter__(self) -> Phone:
+    def __enter__(self) -> Self:
         self._client.connect(self.config.broker.host, self.config.broker.port)
         self._client.loop_start()
         return self

@@ -17,7 +17,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from device.config import Camera, Detector as DetectorSettings
+from device.config import Camera
+from device.config import Detector as DetectorSettings
 from device.errors import ConfigError
 from device.messages import SeeToTell
 from device.see.detector import Detector
@@ -73,7 +74,9 @@ class Cost:
     seconds: float = 0.0
 
 
-def events(recording: Recording, detector: Detector, cost: Cost, seen: Progress) -> Iterator[tuple[SeeToTell, int, float]]:
+def events(
+    recording: Recording, detector: Detector, cost: Cost, seen: Progress
+) -> Iterator[tuple[SeeToTell, int, float]]:
     """Yield (message, stored frame number, seconds from the beginning); an open episode ends with the recording."""
     bar = seen.add_task(recording.path.name, total=recording.count)
     index, t_s, moving = -1, 0.0, False

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from broker import embedded
 from device.config import Config, to_toml
@@ -53,7 +54,7 @@ class House:
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _memory: int = -1
 
-    def __enter__(self) -> House:
+    def __enter__(self) -> Self:
         if not self.config.broker.host:
             embedded.require()
             here = replace(self.config.broker, host=embedded.HOST, port=embedded.free_port(), tls=False,

@@ -6,11 +6,13 @@ Rule 2: a second signal ends the process there and then.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
 import socket
-from types import FrameType, TracebackType
+from types import FrameType
+from typing import Self
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -22,7 +24,7 @@ class Stop:
         self.asked = False
         self._read, self._write = socket.socketpair()
 
-    def __enter__(self) -> Stop:
+    def __enter__(self) -> Self:
         self._write.setblocking(False)
         self._old = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
         return self
@@ -41,13 +43,11 @@ class Stop:
         """Wait until asked, or for `seconds`; return whether it was asked."""
         if not self.asked:
             self._read.settimeout(max(seconds, 1e-3))
-            try:
+            with contextlib.suppress(TimeoutError):  # not asked: what the return value says
                 self._read.recv(1, socket.MSG_PEEK)
-            except TimeoutError:
-                pass  # not asked: what the return value says
         return self.asked
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._old.items():
             signal.signal(number, handler)
         self._read.close()

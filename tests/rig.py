@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
+from typing import Self
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -59,7 +59,7 @@ class Mosquitto:
         self.log = folder / f"mosquitto-{self.port}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> Mosquitto:
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -82,7 +82,7 @@ class Mosquitto:
             self.process.wait(10)
             self.process = None
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -112,7 +112,7 @@ class Phone:
     client: mqtt.Client = field(init=False)
     _ready: threading.Event = field(default_factory=threading.Event)
 
-    def __enter__(self) -> Phone:
+    def __enter__(self) -> Self:
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"phone-{id(self)}",
                                   protocol=MQTTProtocolVersion.MQTTv5)
         session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's is not annotated
@@ -157,7 +157,7 @@ class Teller:
     _reader: socket.socket = field(init=False)
     _heart: threading.Thread = field(init=False)
 
-    def __enter__(self) -> Teller:
+    def __enter__(self) -> Self:
         (self.folder / "doorstep.toml").write_text(self.toml)
         self._writer, self._reader = pair()
         self.sender = Sender(self._writer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,7 +46,7 @@ def test_a_storm_is_said_once_and_then_at_most_once_in_ten_minutes() -> None:
     assert [alert for _, alert in hour[:7]] == [Alert.MOTION] * 6 + [Alert.MOTION_KEEPS_ON]
     rest = hour[6:]
     assert {alert for _, alert in rest} == {Alert.MOTION_KEEPS_ON}
-    assert all(later[0] - earlier[0] >= 600 for earlier, later in zip(rest, rest[1:]))
+    assert all(later[0] - earlier[0] >= 600 for earlier, later in pairwise(rest))
     assert len(rest) >= 5
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -14,10 +11,7 @@ import pytest
 
 from device.see.porch import DEMO, AutoExposure, Light, Porch, Scene, Sensor, Visit, Way
 from device.see.porch_air import Clouds, Wind
-
-BENCH = Path(__file__).parent / "bench"
-sys.path.insert(0, str(BENCH))  # the bench is a folder of scripts
-weather: ModuleType = importlib.import_module("weather")
+from tests.bench import weather
 
 LOCKED = AutoExposure(locked=True)
 SILENT = Sensor(noise=False)
@@ -198,7 +192,7 @@ def test_every_scene_of_the_bench_renders(name: str) -> None:
     truth = weather.truth(porch)
     assert truth["frames"] == int((weather.SCENES[name].seconds or 0) * 10)
     assert all(20 < event["start"] <= event["end"] < truth["frames"] for event in truth["events"])
-    assert bool(truth["events"]) == (not name.endswith("_empty") and name not in ("sun_told",))
+    assert bool(truth["events"]) == (not name.endswith("_empty") and name != "sun_told")
 
 
 def test_the_bench_has_every_kind_of_weather_and_of_visitor() -> None:

@@ -91,7 +91,7 @@ def test_a_recording_that_ends_early_is_said_after_what_it_held(tmp_path: Path) 
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     recording, seen = Recording(cut), 0
-    with pytest.raises(RecordingError, match="of about 200 frames|cannot be read"):
+    with pytest.raises(RecordingError, match=r"of about 200 frames|cannot be read"):
         for _ in recording.frames(10):
             seen += 1
     recording.close()

@@ -56,7 +56,7 @@ def test_discovery_is_a_document_that_names_only_the_contracts_topics(teller: Te
     with teller:
         until(lambda: phone.said("config"), "discovery")
     document = json.loads(phone.said("config")[0])
-    assert [got.topic for got in phone.got if got.leaf == "config"][0] == "homeassistant/device/front-door/config"
+    assert next(got.topic for got in phone.got if got.leaf == "config") == "homeassistant/device/front-door/config"
     topics = {part["state_topic"] for part in document["components"].values()} | {document["availability_topic"]}
     assert topics == {f"doorstep/front-door/{leaf}" for leaf in ("motion", "event", "status")}
     assert document["device"]["name"] == "Front door"
@@ -208,7 +208,7 @@ def test_inv_one_way_what_is_no_message_is_refused_counted_and_said(teller: Tell
         until(lambda: phone.said("motion"), "the first word")
         for datagram in (b"", b"MM", b"motion", b"\x00", b"\xff", b"M" * 2000):
             teller.raw(datagram)
-        teller.says("refused what is no message (6 so far)")
+        teller.says("refused what is no message")
         assert phone.said("alert") == []
         teller.motion()
         phone.wait("alert", "motion at front door")

@@ -33,7 +33,8 @@ class Grid:
         if not (height_px >= LEAST_PX and width_px >= LEAST_PX):
             raise ValueError(f"frame is {width_px} x {height_px} px: must be at least {LEAST_PX} x {LEAST_PX}")
         if watched is not None and (watched.dtype != np.bool_ or watched.shape != (height_px, width_px)):
-            raise ValueError(f"watched is {watched.dtype}{list(watched.shape)}: must be bool[{height_px}, {width_px}], as the frame")
+            raise ValueError(f"watched is {watched.dtype}{list(watched.shape)}: "
+                             f"must be bool[{height_px}, {width_px}], as the frame")
         self._size = height_px, width_px
         cell = self.cell_px = min(LARGEST_CELL_PX, 2 * max(1, round(width_px / GRID_COLUMNS / 2)))
         rows, columns = -(-height_px // cell), -(-width_px // cell)

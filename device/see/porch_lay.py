@@ -38,7 +38,7 @@ class Strip:
         self.normal = np.full(shape, NONE, np.uint8)
 
     def at(self, z_m: float) -> tuple[F32, F32]:
-        """x and y where the rays pass the plane at z."""
+        """X and y where the rays pass the plane at z."""
         return self.xd * np.float32(z_m), CAMERA_Y_M + self.yd * np.float32(z_m)
 
     def put(self, where: npt.NDArray[np.bool_], z: F32 | float, material: str, normal: int) -> None:

@@ -60,7 +60,7 @@ def _cloth(look: Look, spot: Spot, mean: float, radius_px: float) -> F32 | float
 
 
 def _head(
-    look: Look, spot: Spot, body: Body, pose: Pose, radius_px: float, skin: float, hair: float
+    look: Look, spot: Spot, pose: Pose, radius_px: float, skin: float, hair: float
 ) -> F32 | float:
     """Skin before, hair behind, eyes and mouth, on a ball that turns with the heading."""
     if radius_px < 1.2:
@@ -138,7 +138,7 @@ def draw(view: View, body: Body, look: Look, pose: Pose) -> float:
         if paint == "coat":
             cloth = _cloth(look, spot, albedo["coat"], radius_px)
         elif paint == "head":
-            cloth = _head(look, spot, body, pose, radius_px, albedo["skin"], albedo["hair"])
+            cloth = _head(look, spot, pose, radius_px, albedo["skin"], albedo["hair"])
         else:
             cloth = albedo[paint]
         view.paint(spot, light * cloth)

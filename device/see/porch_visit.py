@@ -88,11 +88,11 @@ class Walker:
         return self.visit.at_s + self._came_s
 
     def drop_bag(self) -> None:
-        """This visitor carries a bag and leaves it where the way ends."""
+        """Have this visitor carry a bag, and leave it where the way ends."""
         self._bag_left_s = self._came_s + min(1.0, self.visit.stand_s)
 
     def bag_place(self) -> tuple[float, float]:
-        """x and z in metres of the bag that is left."""
+        """X and z in metres of the bag that is left."""
         x, z, _ = self._there.at(self._there.length_m)
         return x + 0.45, z
 

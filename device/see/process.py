@@ -15,7 +15,7 @@ import time
 from device.config import Config
 from device.errors import CameraError
 from device.log import Log
-from device.messages import ALIVE_EVERY_S, Sender, SeeToTell
+from device.messages import ALIVE_EVERY_S, SeeToTell, Sender
 from device.see.camera import Camera, open_camera
 from device.see.detector import Detector
 from device.stopping import Stop

@@ -7,6 +7,7 @@ Rule 3: what cannot be read is one CameraError or RecordingError, never a traceb
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import re
 import threading
@@ -20,6 +21,8 @@ import numpy as np
 from device.errors import CameraError, DoorstepError, RecordingError
 from device.see.camera import SILENT_AFTER_S, WATCH_WIDTH_PX
 from device.see.frame import Frame, Grey
+
+av.logging.set_level(av.logging.PANIC)  # FFmpeg's own words; what is wrong is said once, in ours
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
 _HEIGHT_MOST_PX = 4 * WATCH_WIDTH_PX  # stranger shapes than that are no picture of a door
@@ -134,10 +137,9 @@ class Webcam:
             self._container.close()
 
     def _put(self, item: Frame | DoorstepError) -> None:
-        try:
+        # Full: nobody takes frames any more, so we are being closed, or the process hangs elsewhere.
+        with contextlib.suppress(queue.Full):
             self._queue.put(item, timeout=SILENT_AFTER_S)
-        except queue.Full:
-            pass  # nobody takes frames any more: we are being closed, or the process hangs elsewhere
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames as they come."""

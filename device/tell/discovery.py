@@ -55,4 +55,5 @@ def discovery(words: Words) -> Publish:
             },
         },
     }
-    return Publish(f"{PREFIX}/device/{words.device_id}/config", json.dumps(document, separators=(",", ":")), retain=True)
+    payload = json.dumps(document, separators=(",", ":"))
+    return Publish(f"{PREFIX}/device/{words.device_id}/config", payload, retain=True)

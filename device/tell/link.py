@@ -7,6 +7,7 @@ Rule 3: every connection is a fresh client, so no message lives in two queues.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import queue
 import random
@@ -16,6 +17,7 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass
+from typing import Self
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -67,7 +69,7 @@ class Link:
         self._up = False
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
 
-    def __enter__(self) -> Link:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -248,15 +250,11 @@ def _bell() -> tuple[socket.socket, socket.socket]:
 
 
 def _wake(bell: socket.socket) -> None:
-    try:
+    with contextlib.suppress(BlockingIOError):  # it rings already
         bell.send(b"\0")
-    except BlockingIOError:
-        pass  # it rings already
 
 
 def _drain(bell: socket.socket) -> None:
-    try:
+    with contextlib.suppress(BlockingIOError):  # drained
         while bell.recv(4096):
             pass
-    except BlockingIOError:
-        pass  # drained

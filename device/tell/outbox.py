@@ -62,8 +62,8 @@ class Outbox:
             return
         whole = json.dumps([[waiting.alert.value, waiting.born_s] for waiting in self._queue])
         fresh = self._path.with_suffix(".new")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write(whole)
+        fresh.touch(0o600)
+        fresh.write_text(whole)
         fresh.replace(self._path)
 
     def _read(self, path: Path, now_s: float) -> list[Waiting]:
@@ -82,9 +82,9 @@ def is_memory(folder: Path, mountinfo: str) -> bool:
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
         point = left.split()[4].encode().decode("unicode_escape")
-        if target == point or target.startswith(point.rstrip("/") + "/"):
-            if len(point) >= len(best):
-                best, kind = point, right.split()[0]
+        below = target == point or target.startswith(point.rstrip("/") + "/")
+        if below and len(point) >= len(best):
+            best, kind = point, right.split()[0]
     return kind in ("tmpfs", "ramfs")
 
 
@@ -96,7 +96,7 @@ def runtime_folder(environment: dict[str, str], device_id: str) -> Path | None:
     mountinfo = Path("/proc/self/mountinfo").read_text()
     given = environment.get("RUNTIME_DIRECTORY")
     user = environment.get("XDG_RUNTIME_DIR")
-    bases = [given] if given else [f"{user}/doorstep"] * bool(user) + [f"/dev/shm/doorstep-{os.getuid()}"]
+    bases = [given] if given else [f"{user}/doorstep"] * bool(user) + [f"/dev/shm/doorstep-{os.getuid()}"]  # noqa: S108 - refused below unless it is ours alone
     for base in map(Path, bases):
         if not is_memory(base, mountinfo):
             continue

@@ -31,13 +31,13 @@ class Eye(enum.Enum):
 
 # What each message says of the eye. MOTION and ALIVE do not unblock a blocked view; only VIEW_CLEAR does.
 NEXT: dict[Eye, dict[SeeToTell, Eye]] = {
-    Eye.UNKNOWN: {m: Eye.SEEING for m in SeeToTell}
+    Eye.UNKNOWN: dict.fromkeys(SeeToTell, Eye.SEEING)
     | {SeeToTell.VIEW_BLOCKED: Eye.BLOCKED, SeeToTell.CAMERA_LOST: Eye.LOST},
-    Eye.SEEING: {m: Eye.SEEING for m in SeeToTell}
+    Eye.SEEING: dict.fromkeys(SeeToTell, Eye.SEEING)
     | {SeeToTell.VIEW_BLOCKED: Eye.BLOCKED, SeeToTell.CAMERA_LOST: Eye.LOST},
-    Eye.BLOCKED: {m: Eye.BLOCKED for m in SeeToTell}
+    Eye.BLOCKED: dict.fromkeys(SeeToTell, Eye.BLOCKED)
     | {SeeToTell.VIEW_CLEAR: Eye.SEEING, SeeToTell.CAMERA_LOST: Eye.LOST},
-    Eye.LOST: {m: Eye.SEEING for m in SeeToTell}
+    Eye.LOST: dict.fromkeys(SeeToTell, Eye.SEEING)
     | {SeeToTell.VIEW_BLOCKED: Eye.BLOCKED, SeeToTell.CAMERA_LOST: Eye.LOST},
 }
 

@@ -1,10 +1,10 @@
 """Weather for the benchmarks: every scene of `weather_scenes` with ground truth, as frames or video files.
 
-    python tests/bench/weather.py OUT_DIR [--scene NAME] [--seconds N] [--seed N]
+    python -m tests.bench.weather OUT_DIR [--scene NAME] [--seconds N] [--seed N]
                                   [--width N] [--height N] [--fps N]
 
 Rule 1: video is lossless (FFV1), so that what is measured is the scene and not a codec.
-Rule 2: events.json has the form that /work/shared/bench/score.py reads.
+Rule 2: events.json holds the ground truth: events, what is to be ignored, and what moves but is nobody.
 """
 
 from __future__ import annotations
@@ -20,13 +20,8 @@ from pathlib import Path
 
 import av
 
-HERE = Path(__file__).resolve()
-sys.path.insert(0, str(HERE.parents[2]))  # the bench is run as a script, from anywhere
-sys.path.insert(0, str(HERE.parent))
-
-from weather_scenes import SCENES
-
 from device.see.porch import Light, Mark, Porch, Scene, Visit, Way
+from tests.bench.weather_scenes import SCENES
 
 __all__ = ["SCENES", "Truth", "hours", "porch", "truth", "write"]
 WAYS = (Way.DRIVE, Way.STREET, Way.NEAR, Way.PASS)
@@ -61,7 +56,7 @@ def hours(name: str, seconds: float, seed: int = 0, visit_every_s: float | None 
 
 
 def truth(stage: Porch) -> Truth:
-    """Ground truth as in /work/shared/data: events, ignored edges, nuisance. Needs a scene that ends."""
+    """Ground truth: events, ignored edges, nuisance. Needs a scene that ends."""
     scene, fps = stage.scene, stage.frames_per_s
     if scene.seconds is None:
         raise ValueError("the scene is endless: give it seconds")

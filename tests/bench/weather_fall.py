@@ -118,7 +118,7 @@ class _RainRun(Run):
         streaks(
             view,
             at,
-            at + (0.0, 0.5),
+            at + np.array((0.0, 0.5)),
             0.785 * (0.015 * view.place.focal_px / z) ** 2,
             lit(view, x, x * 0, z, 1.0, 0.5),
         )

@@ -11,12 +11,12 @@ from itertools import pairwise
 from math import tau
 
 import numpy as np
-from weather_fall import F64, lit
 
 from device.see.porch_air import gusts
 from device.see.porch_place import F32
 from device.see.porch_scene import Run, check
 from device.see.porch_view import View
+from tests.bench.weather_fall import F64, lit
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from weather_comers import Car, Cat
-from weather_fall import Rain, Snow
-from weather_light import Flicker, Headlights, IrCut, LampSwitch, SunInOut
-from weather_near import Insects, Web
-from weather_things import Bag, Branch, Flag, Shake
-
 from device.see.porch import AutoExposure, Light, Scene, Sensor, Visit, Way
 from device.see.porch_air import Clouds, Wind
+from tests.bench.weather_comers import Car, Cat
+from tests.bench.weather_fall import Rain, Snow
+from tests.bench.weather_light import Flicker, Headlights, IrCut, LampSwitch, SunInOut
+from tests.bench.weather_near import Insects, Web
+from tests.bench.weather_things import Bag, Branch, Flag, Shake
 
 BREEZE = Wind(0.5)  # there is hardly ever none
 ONE = (Visit(20.0, Way.DRIVE),)

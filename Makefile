@@ -1,0 +1,62 @@
+# `make` lists the targets. Each does all its own set-up in .venv; nothing outside this folder is changed,
+# but for `make test`, which installs Mosquitto with apt where it is missing, and says so.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP     = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help demo test check bench test-camera test-oldest clean need-venv need-mosquitto
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.demo  ## see it work: a drawn porch, a broker, and what the phone would show
+	@$(BIN)/doorstep demo
+
+test: need-mosquitto $(VENV)/.test  ## run all tests, against a real Mosquitto
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.check  ## ruff, mypy --strict, repeated code
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pylint --disable=all --enable=duplicate-code --min-similarity-lines=8 --ignore-imports=y device broker
+
+bench: need-mosquitto $(VENV)/.bench  ## speed, latency and memory, as ratios in one run
+	$(BIN)/python -m tests.bench.bench
+
+test-camera: CAMERA ?= $(CURDIR)/.camera
+test-camera:  ## the real picamera2 and libcamera, without a camera (Debian 12; 1 minute to set up)
+	tests/camera/setup.sh $(CAMERA)
+	LIBCAMERA_LOG_LEVELS=FATAL $(CAMERA)/venv/bin/python -m pytest tests/camera
+
+test-oldest: need-mosquitto $(VENV)-oldest/.test  ## the suite with the oldest libraries allowed (Python 3.11)
+	$(VENV)-oldest/bin/python -m pytest -p no:cacheprovider
+
+clean:  ## remove what the targets have made
+	rm -rf $(VENV) $(VENV)-oldest .camera .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+need-venv:
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing; try: sudo apt install python3 python3-venv" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than 3.11; try: make PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "make: python3-venv is missing; try: sudo apt install python3-venv" >&2; exit 2; }
+
+need-mosquitto:
+	@tests/need-mosquitto.sh
+
+# One environment; each target adds what it needs to it, once, and again when pyproject.toml changes.
+$(VENV)/.made: | need-venv
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo $(VENV)/.test $(VENV)/.check $(VENV)/.bench: $(VENV)/.%: $(VENV)/.made pyproject.toml
+	@echo "installing doorstep for make $* into $(VENV)"
+	@$(call PIP,$(VENV)) --editable '.[demo,$*]'
+	@touch $@
+
+$(VENV)-oldest/.test: tests/oldest.txt pyproject.toml | need-venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "make: the oldest set is for Python 3.11; try: make test-oldest PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv --clear $(VENV)-oldest
+	@$(call PIP,$(VENV)-oldest) --constraint tests/oldest.txt --editable '.[demo,test]'
+	@touch $@

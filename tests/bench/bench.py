@@ -1,0 +1,199 @@
+"""`make bench`: speed, latency, memory and writes of the product, as ratios within one run.
+
+    python -m tests.bench.bench [--quick] [--json] [speed] [latency] [memory]
+
+What each part measures, and what it does not, stands at the head of its file. A single figure says as
+much about this machine and its load as about the product; a ratio, an aim and a fault do not.
+
+Rule 1: this is the only file that prints a result; a part returns a value.
+Rule 2: exit status 1 means that the product misbehaved; a slow machine or an aim that is missed is 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench import latency, memory, speed
+from tests.bench.latency import Latency
+from tests.bench.memory import Cost, Memory
+from tests.bench.speed import COPY, DETECTOR, Speed
+
+# In full: 200 motions for a p99 that two of them stand for, and 20,000 frames, half an hour at the door.
+# Quick: 10 s a part, for whoever changes something; its p99 is merely the slowest motion.
+FULL = {"speed_s": 30.0, "motions": 200, "watch_s": 60.0, "frames": 20_000}
+QUICK = {"speed_s": 10.0, "motions": 12, "watch_s": 10.0, "frames": 2_000}
+LATENCY_AIM = 3.0  # times a bare publish at p99: two processes and a policy more may not be felt
+MEMORY_AIM_MB = 110.0  # both processes, pages in common counted twice: a quarter of a Pi Zero 2 W's 512 MB
+BUSY_LOAD = 0.5  # tasks that ran before we did; beyond it single figures are the neighbours' too
+WIDTH = 100  # columns, where the output is no terminal
+
+Part = Speed | Latency | Memory
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """One thing the product means to reach."""
+
+    what: str
+    found: str
+    met: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What ran this, and how busy it was before us."""
+
+    name: str
+    cores: int
+    python: str
+    numpy: str
+    load: float
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser("tests.bench.bench", description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="speed, latency, memory (default: all)")
+    parser.add_argument("--quick", action="store_true", help="about 10 s a part")
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
+    options = parser.parse_args(arguments)
+    much = QUICK if options.quick else FULL
+    known: dict[str, Callable[[], Part]] = {
+        "speed": lambda: speed.measure(much["speed_s"]),
+        "latency": lambda: latency.measure(int(much["motions"])),
+        "memory": lambda: memory.measure(much["watch_s"], int(much["frames"])),
+    }
+    for name in options.parts:
+        if name not in known:
+            parser.error(f"no part is called {name}: there are {', '.join(known)}")
+    machine, parts, faults = _machine(), dict[str, Part](), list[str]()
+    for name in options.parts or known:
+        print(f"bench: {name} ...", file=sys.stderr, flush=True)
+        try:
+            parts[name] = known[name]()
+        except (AssertionError, RuntimeError, subprocess.SubprocessError, psutil.Error) as error:
+            faults.append(f"{name}: {error}")  # a process that did not start, or ended, or never said its word
+        else:
+            faults += [f"{name}: {fault}" for fault in parts[name].faults]
+    aims = [aim for part in parts.values() for aim in _aims(part)]
+    if options.json:
+        print(json.dumps({"machine": asdict(machine), "quick": options.quick, "aims": [asdict(aim) for aim in aims],
+                          "faults": faults, **{name: _document(part) for name, part in parts.items()}}, indent=1))
+    else:
+        _show(machine, list(parts.values()), aims, faults)
+    return 1 if faults else 0
+
+
+def _machine() -> Machine:
+    lines = open("/proc/cpuinfo").read().splitlines()  # noqa: SIM115  # procfs; closed at once by its collection
+    name = next((line.split(":")[1].strip() for line in lines if line.startswith(("model name", "Model"))), platform.machine())
+    return Machine(name, len(os.sched_getaffinity(0)), platform.python_version(), np.__version__, os.getloadavg()[0])
+
+
+def _document(part: Part) -> dict[str, object]:
+    """A part's fields, and what it derives from them."""
+    derived = {name: getattr(part, name) for name, value in vars(type(part)).items() if isinstance(value, property)}
+    return asdict(part) | {name: value if isinstance(value, tuple) else asdict(value) for name, value in derived.items()}
+
+
+def _aims(part: Part) -> list[Aim]:
+    match part:
+        case Speed():
+            pixels, time = part.growth
+            return [Aim("the detector's time grows no faster than the pixels",
+                        f"{pixels:.0f} x the pixels, {time:.1f} x the time", time <= pixels)]
+        case Latency():
+            ratio = part.alert_ratio.p99_ms
+            return [Aim(f"an alert's p99 is at most {LATENCY_AIM:g} x a bare publish's", f"{ratio:.1f} x", ratio <= LATENCY_AIM)]
+        case Memory():
+            grown_mb, written = part.see_growth_mb + part.tell_growth_mb, part.see.written_bytes + part.tell.written_bytes
+            return [
+                Aim(f"see and tell take at most {MEMORY_AIM_MB:g} MB together", f"{part.together.rss_mb:.0f} MB",
+                    part.together.rss_mb <= MEMORY_AIM_MB),
+                Aim("neither grows", f"{grown_mb:+.2f} MB in {part.frames:,} frames", grown_mb <= memory.GROWTH_MOST_MB),
+                Aim("nothing is written to a disk", f"{written} bytes" if part.writes_are_counted else "not counted here",
+                    part.writes_are_counted and not written),
+            ]
+
+
+# ---- for people
+
+
+def _show(machine: Machine, parts: list[Part], aims: list[Aim], faults: list[str]) -> None:
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+    busy = "; busy: only ratios mean something" if machine.load > BUSY_LOAD else ""
+    console.print(f"{machine.name}, {machine.cores} cores, Python {machine.python}, numpy {machine.numpy}, "
+                  f"load {machine.load:.1f} before{busy}")
+    for part in parts:
+        match part:
+            case Speed():
+                _show_speed(console, part)
+            case Latency():
+                _show_latency(console, part)
+            case Memory():
+                _show_memory(console, part)
+    table = _table("Aims", "", "found", "")
+    for aim in aims:
+        table.add_row(aim.what, aim.found, "[green]met[/]" if aim.met else "[yellow]missed[/]")
+    console.print(table)
+    for fault in faults:
+        console.print(f"[red]fault:[/] {fault}", markup=True)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="right" if number else "left")
+    return table
+
+
+def _show_speed(console: Console, part: Speed) -> None:
+    others = [name for name in part.sizes[0].per_frame_us if name != DETECTOR]
+    table = _table("Speed: processor time per frame, and how many times the detector's it is", "frame", DETECTOR,
+                   *(f"one {name}" if name == COPY else name for name in others))
+    for size in part.sizes:
+        cells = [f"{size.per_frame_us[name]:,.0f} µs, {size.detectors_each[name]:.3g} x" for name in others]
+        table.add_row(f"{size.width_px} x {size.height_px}", f"{size.per_frame_us[DETECTOR]:,.0f} µs", *cells)
+    console.print(table)
+
+
+def _show_latency(console: Console, part: Latency) -> None:
+    table = _table(f"Latency: from the frame to the subscriber, {part.motions} motions, in turn with a bare publish",
+                   "", "p50", "p99", "p50 / bare", "p99 / bare")
+    for name, found, ratio in (("alert", part.alert, part.alert_ratio), ("motion ON", part.motion, part.motion_ratio)):
+        table.add_row(name, f"{found.p50_ms:.2f} ms", f"{found.p99_ms:.2f} ms", f"{ratio.p50_ms:.1f} x", f"{ratio.p99_ms:.1f} x")
+    table.add_row("bare publish", f"{part.bare.p50_ms:.2f} ms", f"{part.bare.p99_ms:.2f} ms")
+    table.add_row("of it, in the detector", f"{part.step.p50_ms:.2f} ms", f"{part.step.p99_ms:.2f} ms")
+    console.print(table)
+    console.print(f"The detector said so of frame {part.patience_frames:g} with somebody in it.")
+
+
+def _show_memory(console: Console, part: Memory) -> None:
+    table = _table(f"Memory and writes: {part.watch_s:.0f} s of watching, then {part.frames:,} frames",
+                   "", "resident", "after", "its share", "growth", "written", "of a core")
+    rows: tuple[tuple[str, Cost, float], ...] = (("see, drawing included", part.see, part.see_growth_mb),
+                                               ("tell", part.tell, part.tell_growth_mb))
+    for name, cost, grown_mb in rows:
+        table.add_row(name, f"{cost.settled.rss_mb:.1f} MB", f"{cost.watched.rss_mb:.1f} MB", f"{cost.watched.pss_mb:.1f} MB",
+                      f"{grown_mb:+.2f} MB", f"{cost.written_bytes} B", f"{cost.core_share:.1%}")
+    both, began = part.together, part.see.settled + part.tell.settled
+    table.add_row("together", f"{began.rss_mb:.1f} MB", f"{both.rss_mb:.1f} MB", f"{both.pss_mb:.1f} MB")
+    console.print(table)
+    share = part.see_frame_ms * speed.FRAMES_PER_S / 1e3
+    console.print(f"A frame costs see {part.see_frame_ms:.2f} ms ({share:.1%} of a core at {speed.FRAMES_PER_S:.0f} a second) "
+                  f"without the {part.draw_frame_ms:.2f} ms of drawing it.")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,272 @@
+"""From the frame to the phone: how long until a subscriber has the words, beside a bare MQTT publish.
+
+Measured, in turn, one motion and then one bare publish, all on this machine by the same clock:
+- alert, motion: from just before Detector.step of the frame that makes it say MOTION_STARTED, in the real
+  `doorstep see`, over the real link, the real `doorstep tell` and a real Mosquitto without TLS, until paho
+  hands a subscriber `motion at front door` on `.../alert`, and `ON` on `.../motion`, which by design goes
+  out after the alert and its event are acknowledged. QoS 1.
+- bare: the same words at QoS 1 by paho alone (a process of its own, loop_start), through the same Mosquitto
+  to the same subscriber.
+- patience, apart: how many frames the detector looks at before it says so. At 10 frames a second that is
+  the greater part of what an owner waits; it is the price of few false alarms, and no part of the ratios.
+Not measured: camera and driver (see the camera rig), TLS, the radio, a phone's own push service.
+
+Rule 1: a motion that is not told within LATE_S is a fault, as is anything the wall refused.
+Rule 2: the camera and a stopwatch around Detector.step are all that is not the product's own.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tests.bench import in_memory, see_and_tell, start, stop
+
+if TYPE_CHECKING:
+    from device.config import Camera as Settings
+    from device.see.frame import Frame, Grey
+    from tests.rig import Got, Phone
+
+PERIOD_S = 0.8  # two messages a motion and ALIVE once a second: 3.5 a second, under the wall's RATE_PER_S of 4
+LATE_S = 5.0  # thousands of times the median; beyond it tell itself says "late"
+TOML = "[alerts]\ncooldown_s = 0\nstorm_alerts = 100\nstorm_window_s = 10"  # every motion is told
+WORDS = "motion at front door"
+ALERT, MOTION, BARE = "doorstep/front-door/alert", "doorstep/front-door/motion", "bare/alert"  # topics
+
+# The wall that the camera shows: 160 x 120 with a sensor's noise, and a visitor of 6 x 14 cells who walks.
+LEVEL, NOISE_LEVELS, BODY_LEVELS, BODY_TEXTURE_LEVELS = 110, 2, 50, 15
+BODY_WIDTH_PX, BODY_HEIGHT_PX, PACE_PX = 24, 56, 4
+LEARN_FRAMES, WALK_FRAMES, HOLD_FRAMES, REST_FRAMES = 60, 12, 60, 4  # the detector's 1.5 s and 1.8 s, with room
+FRAME_S = 0.1  # the product's 10 frames a second, in the frames' time
+SHOWN_EVERY_S = 1 / 80  # in our time: an episode of 35 frames fits into PERIOD_S
+IDLE_S = 0.5  # between motions a frame now and then, so that see is alive
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Milliseconds: the median, and what 99 of 100 stay under."""
+
+    p50_ms: float
+    p99_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """All spreads are of the same motions; `step` is the detector's part of `alert`."""
+
+    motions: int
+    alert: Spread
+    motion: Spread
+    bare: Spread
+    step: Spread
+    patience_frames: float  # median, from the first frame with somebody in it, that one included
+    faults: tuple[str, ...]
+
+    @property
+    def alert_ratio(self) -> Spread:
+        """How many times the bare publish an alert takes."""
+        return Spread(self.alert.p50_ms / self.bare.p50_ms, self.alert.p99_ms / self.bare.p99_ms)
+
+    @property
+    def motion_ratio(self) -> Spread:
+        """How many times the bare publish `ON` takes."""
+        return Spread(self.motion.p50_ms / self.bare.p50_ms, self.motion.p99_ms / self.bare.p99_ms)
+
+
+def measure(motions: int) -> Latency:
+    """Measure that many motions, and as many bare publishes between them."""
+    from tests.rig import Mosquitto, Phone, plain
+
+    with in_memory() as folder, Mosquitto(folder) as broker, Phone(broker.port, ("doorstep/#", "bare/#")) as phone:
+        with see_and_tell(folder, plain(broker.port, TOML), "tests.bench.latency", "see") as pair:
+            bare = start(folder, "bare", "tests.bench.latency", "bare", str(broker.port), talks=True)
+            try:
+                phone.wait("status", "watching")
+                _line(pair.see)  # both are ready
+                _line(bare)
+                rows = list(_rows(motions, phone, pair.see, bare))
+            finally:
+                stop(bare)
+            faults = pair.faults()
+    told = [row for row in rows if row.whole]
+    if not told:
+        raise RuntimeError("not one motion arrived: " + "; ".join(faults or ("nothing was refused",)))
+    missing = len(rows) - len(told)
+    faults += (f"{missing} of {len(rows)} motions were not told within {LATE_S:g} s",) * bool(missing)
+    return Latency(
+        len(rows), _spread([row.alert_ms for row in told]), _spread([row.motion_ms for row in told]),
+        _spread([row.bare_ms for row in told]), _spread([row.step_ms for row in told]),
+        statistics.median(row.frames for row in told), faults,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    alert_ms: float = 0.0
+    motion_ms: float = 0.0
+    bare_ms: float = 0.0
+    step_ms: float = 0.0
+    frames: int = 0
+    whole: bool = False
+
+
+def _rows(motions: int, phone: Phone, see: subprocess.Popen[bytes], bare: subprocess.Popen[bytes]) -> Iterator[_Row]:
+    for _ in range(motions):
+        next_s, mark = time.monotonic() + PERIOD_S, len(phone.got)
+        began_ns, step_ns, frames = map(int, _order(see))
+        alert, on = _got(phone, mark, ALERT, WORDS), _got(phone, mark, MOTION, "ON")
+        ended = _got(phone, mark, MOTION, "OFF")  # nothing is under way any more
+        mark = len(phone.got)
+        (bare_ns,) = map(int, _order(bare))
+        plain = _got(phone, mark, BARE, WORDS)
+        if began_ns and alert and on and ended and plain:
+            yield _Row(alert.at_s * 1e3 - began_ns / 1e6, on.at_s * 1e3 - began_ns / 1e6,
+                       plain.at_s * 1e3 - bare_ns / 1e6, step_ns / 1e6, frames, whole=True)
+        else:
+            yield _Row()
+        time.sleep(max(0.0, next_s - time.monotonic()))
+
+
+def _order(process: subprocess.Popen[bytes]) -> list[bytes]:
+    """Have a process do its one thing, and return what it says of it."""
+    assert process.stdin is not None
+    os.write(process.stdin.fileno(), b".")
+    return _line(process)
+
+
+def _line(process: subprocess.Popen[bytes]) -> list[bytes]:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"{process.args!r} ended with {process.wait(LATE_S)}")
+    return line.split()
+
+
+def _got(phone: Phone, mark: int, topic: str, payload: str) -> Got | None:
+    until_s = time.monotonic() + LATE_S
+    while time.monotonic() < until_s:
+        for got in phone.got[mark:]:
+            if got.topic == topic and got.payload == payload:
+                return got
+        time.sleep(0.005)  # its moment is the subscriber's, not ours
+    return None
+
+
+def _spread(values_ms: Sequence[float]) -> Spread:
+    ranked = sorted(values_ms)
+    return Spread(statistics.median(ranked), ranked[-(-len(ranked) * 99 // 100) - 1])  # nearest rank
+
+
+# ---- in the place of `see`: its own code, with this camera and a stopwatch
+
+
+class Wall:
+    """A camera of a calm wall; for each byte on standard input somebody walks past."""
+
+    def __init__(self) -> None:
+        self._random = np.random.default_rng(1)
+        self._texture = self._random.normal(BODY_LEVELS, BODY_TEXTURE_LEVELS, (BODY_HEIGHT_PX, BODY_WIDTH_PX))
+        self._count = 0
+        self.step_began_ns = self.step_ns = self.seen_at = 0  # of the frame that made it say MOTION_STARTED
+        self.moving = False
+
+    def frames(self) -> Iterator[Frame]:
+        for _ in range(LEARN_FRAMES):
+            yield self._frame(None)
+        print("ready", flush=True)
+        while True:
+            if not select.select([0], [], [], IDLE_S)[0]:
+                yield self._frame(None)
+            elif os.read(0, 1):
+                yield from self._episode()
+            else:
+                return
+
+    def _episode(self) -> Iterator[Frame]:
+        first, self.step_began_ns, self.step_ns, self.seen_at = self._count, 0, 0, self._count
+        for place in [*range(WALK_FRAMES), *[None] * HOLD_FRAMES]:
+            yield self._frame(place)
+            time.sleep(SHOWN_EVERY_S)
+            if place is None and not self.moving:
+                break
+        for _ in range(REST_FRAMES):
+            yield self._frame(None)
+        print(self.step_began_ns, self.step_ns, self.seen_at - first, flush=True)
+
+    def _frame(self, place: int | None) -> Frame:
+        from device.see.frame import Frame
+
+        picture = self._random.normal(LEVEL, NOISE_LEVELS, (120, 160))
+        if place is not None:
+            left = 40 + PACE_PX * place
+            picture[40 : 40 + BODY_HEIGHT_PX, left : left + BODY_WIDTH_PX] += self._texture
+        luma: Grey = np.clip(picture, 0, 255).astype(np.uint8)
+        self._count += 1
+        return Frame(luma, self._count * FRAME_S)
+
+    def note(self, began_ns: int, ended_ns: int, *, moving: bool) -> None:
+        """Take the detector's word."""
+        if moving and not self.step_began_ns:
+            self.step_began_ns, self.step_ns, self.seen_at = began_ns, ended_ns - began_ns, self._count
+        self.moving = moving
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+def see(arguments: list[str]) -> int:
+    """`doorstep see` with our camera."""
+    from device import cli
+    from device.messages import SeeToTell
+    from device.see import process
+    from device.see.detector import Detector
+
+    wall = Wall()
+
+    class Timed(Detector):
+        def step(self, frame: Frame) -> tuple[SeeToTell, ...]:
+            began_ns = time.monotonic_ns()
+            said = super().step(frame)
+            ended_ns = time.monotonic_ns()
+            if SeeToTell.MOTION_STARTED in said:
+                wall.note(began_ns, ended_ns, moving=True)
+            elif SeeToTell.MOTION_ENDED in said:
+                wall.note(began_ns, ended_ns, moving=False)
+            return said
+
+    def ours(_settings: Settings) -> Wall:
+        return wall
+
+    process.Detector, process.open_camera = Timed, ours  # type: ignore[misc]  # the two that are not its own
+    return cli.main(["see", *arguments])
+
+
+def bare(port: int) -> int:
+    """Publish once for each byte on standard input, and say when."""
+    import paho.mqtt.client as mqtt
+    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="bare", protocol=MQTTProtocolVersion.MQTTv5)
+    client.on_connect = lambda *_: print("ready", flush=True)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    while os.read(0, 1):
+        began_ns = time.monotonic_ns()
+        client.publish(BARE, WORDS, qos=1).wait_for_publish(LATE_S)
+        print(began_ns, flush=True)
+    client.disconnect()
+    client.loop_stop()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(see(sys.argv[2:]) if sys.argv[1] == "see" else bare(int(sys.argv[2])))

@@ -1,0 +1,42 @@
+"""`doorstep` on the virtual camera: a walker crosses the picture again and again.
+
+SIGUSR1: the camera hangs. SIGUSR2: it goes on. At the end standard output has the stream sizes ever configured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+
+import numpy as np
+
+from device.cli import main
+from device.see.frame import Grey
+from tests.camera import virtualcam
+
+WARNINGS = "error,ignore:setDaemon() is deprecated:DeprecationWarning"  # picamera2's own; see conftest.py
+EVERY = 60  # frames; 6 s: time to learn the place (1.5 s), to walk through it and to be gone
+FIRST, STEP_PX = 25, 5  # frames before the walk, and its pace
+
+
+def walker(n: int, width_px: int, height_px: int) -> Grey:
+    """A door with a person-sized figure crossing it; sensor noise of a few levels."""
+    y, x = np.mgrid[:height_px, :width_px]
+    picture = 90 + 30 * ((x // 20 + y // 20) % 2) + np.random.default_rng(n).integers(-2, 3, x.shape)
+    left_px = (n % EVERY - FIRST) * STEP_PX
+    if left_px >= 0:
+        picture[40:100, left_px:left_px + 20] = 30
+    return picture.astype(np.uint8)
+
+
+if __name__ == "__main__":
+    os.environ.update({name: os.environ.get(name, value) for name, value in virtualcam.ENVIRONMENT.items()})
+    virtual = virtualcam.install()
+    virtual.scene = walker
+    signal.signal(signal.SIGUSR1, lambda *_: setattr(virtual, "hangs", True))
+    signal.signal(signal.SIGUSR2, lambda *_: setattr(virtual, "hangs", False))
+    status = main(sys.argv[1:])
+    print(json.dumps(virtual.configured))
+    sys.exit(status)

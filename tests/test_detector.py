@@ -1,0 +1,398 @@
+"""The motion detector: what an owner is told, and what leaves them in peace.
+
+Rule 1: every frame here is made of numbers from a seed; no picture of a real place or person.
+Rule 2: time is the frames' own; nothing sleeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import pytest
+
+from device.messages import SeeToTell
+from device.see.detector import Detector, Reason
+from device.see.detector_body import Trace, densest
+from device.see.detector_cells import Grid
+from device.see.detector_episode import NEXT, Notice, Stage
+from device.see.frame import Frame, Grey, Watched
+
+ON, OFF = SeeToTell.MOTION_STARTED, SeeToTell.MOTION_ENDED
+SIZES = [(120, 160), (90, 160), (180, 160), (121, 163), (240, 320), (720, 1280)]
+Picture = np.ndarray[tuple[int, int], np.dtype[np.float32]]
+
+
+def place(height: int = 120, width: int = 160, seed: int = 1) -> Picture:
+    """A porch of sorts: patches of grey with texture, 40 to 180 levels."""
+    r = np.random.default_rng(seed)
+    rows, columns = -(-height // 12), -(-width // 12)
+    patches = np.kron(r.uniform(40, 180, (rows, columns)), np.ones((12, 12)))[:height, :width]
+    return (patches + r.normal(0, 6, (height, width))).astype(np.float32)
+
+
+class Camera:
+    """Frames at a steady rate, with noise; `told` collects what the detector says, with the time."""
+
+    def __init__(self, detector: Detector, rate: float = 10.0, noise_levels: float = 1.2, seed: int = 2) -> None:
+        self.detector, self.rate, self.noise_levels = detector, rate, noise_levels
+        self.t_s = 0.0
+        self.told: list[tuple[SeeToTell, float]] = []
+        self._r = np.random.default_rng(seed)
+        self._noise: list[Picture] = []
+
+    def show(self, picture: Picture) -> tuple[SeeToTell, ...]:
+        if not self._noise or self._noise[0].shape != picture.shape:
+            self._noise = [self._r.standard_normal(picture.shape, np.float32) for _ in range(7 if picture.size > 1e5 else 37)]
+        grain = self._noise[int(self._r.integers(len(self._noise)))] * self.noise_levels
+        luma: Grey = np.clip(picture + grain, 0, 255).astype(np.uint8)
+        said = self.detector.step(Frame(luma, self.t_s))
+        self.told += [(message, self.t_s) for message in said]
+        self.t_s += 1 / self.rate
+        return said
+
+    def watch(self, picture: Picture, seconds: float) -> Camera:
+        for _ in range(round(seconds * self.rate)):
+            self.show(picture)
+        return self
+
+    def walk(self, picture: Picture, seconds: float = 3.0, level: float = 20.0, tall: float = 0.4, speed: float = 0.3) -> Camera:
+        """Somebody crosses at mid-height: `tall` of the height, `speed` in widths a second, `level` dark."""
+        height, width = picture.shape
+        body, broad = round(tall * height), max(2, round(tall * height * 0.4))
+        for number in range(round(seconds * self.rate)):
+            shown, left = picture.copy(), round(number / self.rate * speed * width)
+            top = (height - body) // 2
+            shown[top : top + body, left : left + broad] = level
+            self.show(shown)
+        return self
+
+    @property
+    def messages(self) -> list[SeeToTell]:
+        return [message for message, _ in self.told]
+
+
+def watched_by(sensitivity: int = 3, picture: Picture | None = None, rate: float = 10.0, noise_levels: float = 1.2,
+               mask: Watched | None = None, seconds: float = 5.0) -> tuple[Camera, Picture]:
+    """A camera that has been looking at the empty place for some seconds."""
+    picture = place() if picture is None else picture
+    return Camera(Detector(sensitivity, mask), rate, noise_levels).watch(picture, seconds), picture
+
+
+# what is told
+
+
+@pytest.mark.parametrize(("height", "width"), SIZES)
+def test_somebody_who_walks_by_is_told_once_at_every_size(height: int, width: int) -> None:
+    """Whatever the camera's shape, a visitor is one alert: one start, one end."""
+    camera, picture = watched_by(picture=place(height, width))
+    camera.walk(picture).watch(picture, 4)
+    assert camera.messages == [ON, OFF]
+    assert camera.told[0][1] < 5 + 1.5
+
+
+@pytest.mark.parametrize("rate", [5.0, 7.5, 10.0, 15.0])
+def test_the_rate_of_frames_does_not_matter(rate: float) -> None:
+    """A busy Pi gives 5 frames a second, a calm one 15: the owner sees no difference."""
+    camera, picture = watched_by(rate=rate)
+    assert camera.walk(picture).watch(picture, 4).messages == [ON, OFF]
+
+
+@pytest.mark.parametrize("levels", [8, 16, 32, 48, 64, 128, -16, -32, -48, -64])
+def test_a_change_of_any_size_is_seen(levels: int) -> None:
+    """uint8 arithmetic that wraps scores a change of 16, 32, 48 or 64 levels as none at all (picamera2's example)."""
+    camera, picture = watched_by(picture=np.full((120, 160), 110, np.float32), noise_levels=0.0)
+    camera.walk(picture, level=110 + levels)
+    assert ON in camera.messages
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (0, 1), (1, 0), (1, 1)])
+@pytest.mark.parametrize(("height", "width"), [(120, 160), (121, 163)])
+def test_motion_in_each_corner_is_seen(row: int, column: int, height: int, width: int) -> None:
+    """The last row and column count: a door is often at the edge of the view (DVR-Scan never looked there)."""
+    camera, picture = watched_by(picture=place(height, width))
+    for number in range(20):
+        shown = picture.copy()
+        rows = slice(0, 16) if row == 0 else slice(height - 16, None)
+        step = number % 10
+        columns = slice(step, step + 10) if column == 0 else slice(width - 10 - step, width - step)
+        shown[rows, columns] = 10
+        camera.show(shown)
+    assert ON in camera.messages
+
+
+@pytest.mark.parametrize("edge", ["last row", "last column"])
+def test_the_last_row_and_column_reach_the_cells(edge: str) -> None:
+    """One bright row at the very border changes the cells there, whatever the size's remainder."""
+    for height, width in SIZES:
+        dark: Grey = np.zeros((height, width), np.uint8)
+        dark[(-1, slice(None)) if edge == "last row" else (slice(None), -1)] = 200
+        cells = Grid(height, width).cells(dark)
+        border = cells[-1] if edge == "last row" else cells[:, -1]
+        assert border.min() > 0
+
+
+@pytest.mark.parametrize("what", ["slow", "dark on dark", "fills the view", "far"])
+def test_hard_visitors_are_told(what: str) -> None:
+    """Those who come slowly, in dark coats, right before the lens or far off are visitors too."""
+    picture = place() * 0.3 if what == "dark on dark" else place()
+    camera, _ = watched_by(picture=picture)
+    walks: dict[str, Callable[[], Camera]] = {
+        "slow": lambda: camera.walk(picture, 12, speed=0.03),
+        "dark on dark": lambda: camera.walk(picture, level=4),
+        "fills the view": lambda: camera.walk(picture + 0, 2.5, level=60, tall=1.0, speed=0.4),
+        "far": lambda: camera.walk(picture, 8, tall=0.13, speed=0.08),
+    }
+    assert ON in walks[what]().messages
+
+
+def test_somebody_who_stands_still_stays_one_event() -> None:
+    """Nobody stands quite still; a minute of waiting at the door must not ring the phone ten times."""
+    camera, picture = watched_by()
+    for number in range(400):
+        shown, t_s = picture.copy(), number / 10
+        x = 70 + round(2.0 * np.sin(0.9 * t_s) + 1.2 * np.sin(2.3 * t_s))
+        shown[30:90, x : x + 22] = 30
+        camera.show(shown)
+    camera.watch(picture, 8)
+    assert camera.messages == [ON, OFF]
+
+
+def test_every_start_is_followed_by_its_end_before_the_next() -> None:
+    """A phone that shows motion forever, or twice at once, is not believed again."""
+    r = np.random.default_rng(7)
+    camera, picture = watched_by()
+    for _ in range(12):
+        camera.walk(picture, float(r.uniform(0.3, 3)), float(r.uniform(0, 200))).watch(picture, float(r.uniform(0.2, 4)))
+    camera.t_s += 30  # a gap
+    camera.watch(picture, 5)
+    assert camera.messages.count(ON) >= 4
+    assert camera.messages == [ON, OFF] * (len(camera.messages) // 2)
+
+
+# what is not told
+
+
+@pytest.mark.parametrize("noise_levels", [0.0, 1.2, 5.0, 9.0])
+def test_an_empty_hour_stays_silent(noise_levels: float) -> None:
+    """Noise is not motion: by day (1 level), at gain 16 (5 levels) and worse. Time runs twenty times as fast."""
+    camera, _ = watched_by(noise_levels=noise_levels, seconds=180)
+    assert camera.messages == []
+
+
+@pytest.mark.parametrize("factor", [0.6, 0.8, 1.25, 1.5])
+def test_a_jump_of_light_is_not_motion_and_blinds_for_less_than_a_second(factor: float) -> None:
+    """Exposure steps and lamps come often, and somebody comes right after the lamp goes on."""
+    camera, picture = watched_by()
+    camera.watch(picture * factor, 1.0)
+    assert camera.messages == []
+    camera.walk(picture * factor)
+    assert camera.messages[:1] == [ON]
+
+
+def test_slow_light_is_not_motion() -> None:
+    """The sun goes in and comes out all day long."""
+    camera, picture = watched_by()
+    for number in range(300):
+        camera.show(picture * np.float32(1 + 0.4 * np.sin(number / 25)))
+    assert camera.messages == []
+
+
+def test_streaks_of_rain_and_insects_are_not_motion() -> None:
+    """They are somewhere else in the next frame; a body is not."""
+    r = np.random.default_rng(3)
+    camera, picture = watched_by()
+    for _ in range(400):
+        shown = picture.copy()
+        for _ in range(6):
+            y, x = int(r.integers(0, 100)), int(r.integers(0, 156))
+            shown[y : y + 18, x : x + 2] += 70
+        camera.show(shown)
+    assert camera.messages == []
+
+
+def test_mains_flicker_is_not_motion_and_hides_nobody() -> None:
+    """Lamps on the mains beat with the camera; a porch at night is lit by one."""
+    camera, picture = watched_by()
+    for number in range(200):
+        camera.show(picture * np.float32(1 + 0.05 * np.sin(number * 1.9)))
+    assert camera.messages == []
+
+
+def test_masked_cells_are_never_looked_at() -> None:
+    """The street and the neighbour's door are nobody's business: what moves there changes nothing at all."""
+    mask: Watched = np.ones((120, 160), np.bool_)
+    mask[:, :90] = False
+    picture = place()
+    camera, _ = watched_by(mask=mask)
+    other, _ = watched_by(mask=mask)
+    for number in range(25):
+        shown = picture.copy()
+        shown[20:100, number * 2 : number * 2 + 30] = 250
+        camera.show(shown)
+        other.show(picture)
+        assert camera.detector.noise_levels == other.detector.noise_levels
+    assert camera.messages == []
+
+
+# what becomes the place
+
+
+def test_a_parked_car_becomes_the_place_and_a_second_visitor_is_told() -> None:
+    """Within 20 s of stopping it is as if it had always been there."""
+    camera, picture = watched_by()
+    camera.walk(picture, 1.6, tall=0.3)
+    parked = picture.copy()
+    parked[42:78, 77:120] = 20
+    camera.watch(parked, 20)
+    assert camera.messages == [ON, OFF]
+    camera.walk(parked, level=220)
+    assert camera.messages == [ON, OFF, ON]
+
+
+def test_a_car_that_drives_off_leaves_no_ghost() -> None:
+    """Where it stood, the bare ground is as still as the car was: it is no visitor for long."""
+    picture = place()
+    parked = picture.copy()
+    parked[42:78, 60:100] = 20
+    camera, _ = watched_by(picture=parked, seconds=20)
+    for number in range(12):
+        shown = picture.copy()
+        shown[42:78, 60 + 9 * number : 100 + 9 * number] = 20
+        camera.show(shown)
+    left_s = camera.t_s
+    camera.watch(picture, 20)
+    assert camera.messages == [ON, OFF]
+    assert camera.told[-1][1] - left_s < 5
+
+
+# what is refused
+
+
+def legal(luma: object = None, t_s: float = 0.0) -> Frame:
+    return Frame(np.zeros((120, 160), np.uint8) if luma is None else luma, t_s)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("sensitivity", [0, 6, -1, 2.5, float("nan")])
+def test_a_sensitivity_outside_1_to_5_is_refused(sensitivity: float) -> None:
+    """A typing error in the configuration must not become a camera that sees nothing."""
+    with pytest.raises(ValueError, match="sensitivity is"):
+        Detector(sensitivity)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [
+    np.zeros((120, 160), np.float32), np.zeros((120, 160, 3), np.uint8), np.zeros(160, np.uint8), np.zeros((8, 8), np.uint8),
+    np.zeros((0, 0), np.uint8)])
+def test_a_frame_that_is_none_is_refused_by_name(bad: object) -> None:
+    """A camera driver that hands over colour, floats or nothing is noticed at once, not as a missed visitor."""
+    with pytest.raises(ValueError, match="must be"):
+        Detector().step(legal(bad))
+
+
+@pytest.mark.parametrize("t_s", [float("nan"), float("inf"), -float("inf")])
+def test_a_time_that_is_none_is_refused(t_s: float) -> None:
+    """NaN compares false with everything: it would switch off every rule about time without a word."""
+    with pytest.raises(ValueError, match="t_s is"):
+        Detector().step(legal(t_s=t_s))
+
+
+def test_a_time_that_goes_back_is_refused() -> None:
+    """Frames out of order mean that two sources are mixed up."""
+    detector = Detector()
+    detector.step(legal(t_s=1.0))
+    with pytest.raises(ValueError, match="went back"):
+        detector.step(legal(t_s=0.9))
+
+
+def test_a_mask_of_another_shape_is_refused() -> None:
+    """A mask drawn for another size would show what it was meant to hide."""
+    with pytest.raises(ValueError, match="watched is"):
+        Detector(watched=np.ones((90, 160), np.bool_)).step(legal())
+
+
+def test_frames_of_one_colour_and_a_change_of_size_are_no_motion() -> None:
+    """A lens cap, a white-out, a switch of the camera's mode: nothing that walks."""
+    camera = Camera(Detector(), noise_levels=0)
+    for level, shape in [(0, (120, 160)), (255, (120, 160)), (255, (90, 160)), (0, (90, 160)), (128, (240, 320))]:
+        camera.watch(np.full(shape, level, np.float32), 4)
+    assert camera.messages == []
+
+
+def test_a_change_of_size_ends_an_episode() -> None:
+    """What was begun is ended, even when the camera restarts in another mode."""
+    camera, picture = watched_by()
+    camera.walk(picture, 1.5)
+    assert camera.messages == [ON]
+    assert camera.show(place(240, 320)) == (OFF,)
+
+
+def test_the_frames_buffer_is_not_kept_and_not_written() -> None:
+    """Sources reuse their buffers: holding on to one would be to look at another frame."""
+    picture = place().astype(np.uint8)
+    picture.setflags(write=False)
+    detector, again = Detector(), Detector()
+    buffer = picture.copy()
+    for number in range(30):
+        np.copyto(buffer, picture)
+        detector.step(Frame(buffer, number / 10))
+        buffer[:] = 255
+        again.step(Frame(picture, number / 10))
+    assert detector.noise_levels == again.noise_levels
+
+
+# the parts
+
+
+def test_the_table_of_episodes_is_complete_and_every_start_ends() -> None:
+    """Each stage knows what to do with each notice; only MOVING can end, and only CALM can start."""
+    assert set(NEXT) == set(Stage)
+    for stage, row in NEXT.items():
+        assert set(row) == set(Notice)
+        for after, told in row.values():
+            moved = (stage is Stage.MOVING, after is Stage.MOVING)
+            assert told == {(False, True): (ON,), (True, False): (OFF,)}.get(moved, ())
+
+
+def means(luma: Grey, cell: int) -> Iterable[float]:
+    for row in range(0, luma.shape[0], cell):
+        for column in range(0, luma.shape[1], cell):
+            yield float(luma[row : row + cell, column : column + cell].mean())
+
+
+@pytest.mark.parametrize(("height", "width", "cell"), [(120, 160, 2), (240, 320, 4), (96, 640, 8), (64, 1280, 16)])
+def test_cells_are_the_means_of_their_pixels(height: int, width: int, cell: int) -> None:
+    """The fast sums, eight pixels at a time, agree with the plain ones; white frames do not overflow."""
+    grid = Grid(height, width)
+    assert grid.cell_px == cell
+    for luma in (np.random.default_rng(5).integers(0, 256, (height, width), np.uint8), np.full((height, width), 255, np.uint8)):
+        assert np.allclose(grid.cells(luma).ravel(), list(means(luma, cell)), atol=0.01)
+
+
+def test_the_densest_window_is_the_densest() -> None:
+    """Checked against looking into each window in turn."""
+    cells = (np.random.default_rng(6).random((31, 40)) < 0.3).astype(np.uint8)
+    slow = max(int(cells[y : y + 9, x : x + 5].sum()) for y in range(23) for x in range(36))
+    assert densest(cells) == slow
+
+
+def test_what_jumps_about_is_not_traced_and_what_overlaps_itself_is() -> None:
+    """The rule that tells a person from a streak, by itself."""
+    for step, told in ((1, True), (12, False)):
+        trace, size = Trace((60, 80)), 0
+        for number in range(6):
+            cells = np.zeros((60, 80), np.bool_)
+            cells[20:30, 2 + step * number : 6 + step * number] = True
+            size = trace.follow(cells, 0.1, 28)
+        assert (size > 0) is told
+
+
+def test_the_last_verdict_can_be_read() -> None:
+    """A walk test shows the owner why nothing was told."""
+    camera, picture = watched_by()
+    assert camera.detector.reason is Reason.QUIET
+    assert 0 < camera.detector.noise_levels < 1
+    camera.walk(picture, 1.5)
+    assert camera.detector.reason is Reason.BODY
+    assert camera.detector.evidence == 1
+    assert camera.detector.body_cells > 8
+    assert 0 < camera.detector.changed_share < 0.5
