@@ -27,7 +27,7 @@ def test_every_path_a_document_names_exists(document: Path) -> None:
 
 def test_the_architecture_has_a_line_for_every_file() -> None:
     """The way in must lead everywhere, and to nothing that is gone."""
-    rows = set(re.findall(r"^\| `([\w/]+\.py)` \|", (ROOT / "ARCHITECTURE.md").read_text(), re.M))
+    rows = set(re.findall(r"^\| `([\w/]+\.py)` \|", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE))
     files = {str(path.relative_to(ROOT)) for folder in ("device", "broker") for path in (ROOT / folder).rglob("*.py")}
     assert rows == {path for path in files if not path.endswith(("__init__.py", "__main__.py"))}
     assert len((ROOT / "ARCHITECTURE.md").read_text().splitlines()) < 200
@@ -35,7 +35,7 @@ def test_the_architecture_has_a_line_for_every_file() -> None:
 
 def test_invariants_and_tests_carry_the_same_names() -> None:
     """A promise without a test is none, and a test without a promise is a secret."""
-    promised = set(re.findall(r"^\| ([A-Z][A-Z-]+) \|", (ROOT / "ARCHITECTURE.md").read_text(), re.M))
+    promised = set(re.findall(r"^\| ([A-Z][A-Z-]+) \|", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE))
     slugs = {name.lower().replace("-", "_") for name in promised}
     sources = "\n".join(path.read_text() for path in (ROOT / "tests").glob("test_*.py"))
     tests = set(re.findall(r"def test_inv_(\w+)|\"inv_(\w+)\"", sources))
@@ -48,7 +48,7 @@ def test_invariants_and_tests_carry_the_same_names() -> None:
 
 def test_every_subcommand_has_a_line_in_the_readme_and_none_is_invented() -> None:
     """The README is the first manual."""
-    rows = re.findall(r"^\| `doorstep ([\w ]+)` \|", (ROOT / "README.md").read_text(), re.M)
+    rows = re.findall(r"^\| `doorstep ([\w ]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
     commands = _parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
     found = set()
     for name, sub in commands.items():  # type: ignore[union-attr]
@@ -59,7 +59,7 @@ def test_every_subcommand_has_a_line_in_the_readme_and_none_is_invented() -> Non
 
 def test_the_readmes_configuration_is_legal() -> None:
     """Whoever copies it must not be the first to try it."""
-    blocks = re.findall(r"(?:^    .*\n|^\n)+", (ROOT / "README.md").read_text(), re.M)
+    blocks = re.findall(r"(?:^    .*\n|^\n)+", (ROOT / "README.md").read_text(), re.MULTILINE)
     toml = [block.replace("\n    ", "\n").strip() for block in blocks if "[broker]" in block]
     assert len(toml) == 1
     door = config.parse(toml[0])
