@@ -63,6 +63,17 @@ def _flag(value: object) -> str | None:
     return None if isinstance(value, bool) else "true or false"
 
 
+MASK_COLUMNS, MASK_ROWS = 16, 12  # cells of 10 x 10 pixels of the watching stream
+
+
+def _mask(value: object) -> str | None:
+    if isinstance(value, (list, tuple)):
+        right = all(isinstance(row, str) and re.fullmatch(rf"[.#]{{{MASK_COLUMNS}}}", row) for row in value)
+        if right and len(value) in (0, MASK_ROWS) and (not value or any("." in row for row in value)):
+            return None
+    return f'nothing, or {MASK_ROWS} rows of {MASK_COLUMNS} of "." (watched) and "#" (masked), one "." at least'
+
+
 def _setting(default: Any, check: _Check, words: str) -> Any:
     return dataclasses.field(default=default, metadata={"check": check, "words": words})
 
@@ -93,6 +104,8 @@ class Camera(_Checked):
         "auto (the Pi's camera, else a webcam), picamera2, v4l2 (a webcam), file (a recording), porch (drawn)")
     device: str = _setting("/dev/video0", _text(200, 1), "the webcam, for v4l2")
     path: str = _setting("", _text(1000), "a video file or a folder of numbered images, for file")
+    mask: tuple[str, ...] = _setting((), _mask,
+        f'what is not looked at: {MASK_ROWS} rows of {MASK_COLUMNS}, "." watched, "#" not; doorstep walk writes it')
     frames_per_s: float = _setting(10.0, _number(2, 30, "frames a second"), "how often the picture is looked at")
 
     def __post_init__(self) -> None:
@@ -198,6 +211,8 @@ def _build(kind: type[_T], table: Mapping[str, object], name: str, where: str, f
             if not isinstance(value, dict):
                 raise ConfigError(f"{name}: {key} is a table", f"write it as [{key}]")
             value = _build(type(default), value, name, f"[{key}] ", folder)
+        elif isinstance(default, tuple) and isinstance(value, list):
+            value = tuple(value)
         elif folder is not None and key.endswith(("_file", "path")) and isinstance(value, str) and value:
             value = str(folder / value)
         values[key] = value

@@ -45,11 +45,12 @@ class Trace:
         self._tall, self._wide = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
         self._empty = True
 
-    def clear(self) -> None:
-        """Forget what was traced."""
+    def clear(self) -> int:
+        """Forget what was traced; the size of no body, 0."""
         if not self._empty:
             self._age[:] = 0
             self._empty = True
+        return 0
 
     def follow(self, changed: Mask, dt_s: float, least_cs: int) -> int:
         """Trace the changed cells on by one frame; the size of the largest body, in cells of its densest window.

@@ -9,18 +9,20 @@ factor is the ratio of block means, laid over the picture bilinearly, as two sma
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
 from device.see.detector_cells import Cells
 
-# A block of 4 cells is 8 px of 160: at 3 cells the visitors' own light is taken out with them (18 of 23 real
-# events told), at 5 a third more headlights and clouds are taken for bodies; 4 tells all.
+# A block of 4 cells is 8 px of 160: with 3 a visitor's own outline is taken out (an early version told 18 instead of
+# 22 of the 23 real events), with 5 more of clouds and headlights is left (27 instead of 20 false alarms).
 BLOCK_CELLS = 4.0
 # Added to means before the ratio is taken: the black level. Keeps the noise of a dark block out of the factor.
 PEDESTAL_LEVELS = 4.0
-# A visitor who fills half of the view moves at most 0.25 of the blocks' normalised light by 0.2 %; sun, lamps
-# and headlights move three quarters of the blocks by 1 to 50 %. So: the lower quartile.
+# A visitor who fills half of the view leaves the typical block's light within 0.2 %; sun, lamps and headlights move
+# it by 1 to 50 %. The lower quartile and not the median: a real visitor who filled a third of the view was missed.
 UNREST_QUANTILE = 0.25
 
 
@@ -31,6 +33,33 @@ def _hats(count: int, knots: int) -> npt.NDArray[np.float32]:
     hats[at < 0, 0] = 1.0
     hats[at > knots - 1, -1] = 1.0
     return np.ascontiguousarray(hats, np.float32)
+
+
+# By how much the lower quartile of blocks changes in a frame: 0.001 by day, 0.006 in the noise of a night, 0.01 to 0.09
+# while a lamp, the sun or headlights change.
+UNREST_SHARE = 0.006
+UNREST_USUAL = 1.5  # and more than it usually does here, for mains flicker is always there (0.02 to 0.06)
+UNREST_USUAL_S, UNREST_USUAL_MOST = 10.0, 0.1
+UNSTEADY_S = 0.3  # exposure follows in steps with two steady frames between them
+UNSTEADY_MOST_S = 3.0  # headlights pass in 2.5 s; longer than that nobody may hide behind light
+UNSTEADY_REST_S = 1.0  # so long must it be steady before another 3 s are granted
+
+
+class Steadiness:
+    """Whether the light of the whole picture is changing just now."""
+
+    def __init__(self) -> None:
+        self._usual = 0.0
+        self._since_s = self._last_s = -math.inf
+
+    def unsteady(self, unrest_share: float, t_s: float, dt_s: float) -> bool:
+        """Judge the next frame's unrest (as `Light.relight` gives it) at time t_s, dt_s after the last."""
+        if unrest_share > UNREST_SHARE + UNREST_USUAL * self._usual:
+            if t_s - self._last_s > UNSTEADY_REST_S:
+                self._since_s = t_s
+            self._last_s = t_s
+        self._usual += (min(unrest_share, UNREST_USUAL_MOST) - self._usual) * dt_s / UNREST_USUAL_S
+        return t_s - self._last_s < UNSTEADY_S and t_s - self._since_s < UNSTEADY_MOST_S
 
 
 class Light:

@@ -43,8 +43,8 @@ class PiCamera:
             camera.configure(camera.create_video_configuration(
                 main={"size": (WATCH_WIDTH_PX, WATCH_HEIGHT_PX), "format": "YUV420"},
                 raw=None,  # saves its memory
-                # Left to choose, picamera2 takes the sensor's smallest mode, which on modules 2 and 3 sees the
-                # middle only; half the size is the mode that every sensor has and that sees everything.
+                # Left to choose, picamera2 takes the sensor's smallest mode, which on modules 2 and 3 sees
+                # the middle only; half the size is the mode that every sensor has and that sees everything.
                 sensor={"output_size": (wide_px // 2, high_px // 2)},
                 buffer_count=3,  # one looked at, one being filled, one next
                 queue=False,  # a frame is asked for when it is wanted, so it is never an old one
@@ -71,8 +71,8 @@ class PiCamera:
                 about = request.get_metadata()
                 with MappedArray(request, "main", write=False) as planes:
                     # Rows are padded (a stride of 192 for 160) and the chroma lies below the luma.
-                    yield Frame(planes.array[:WATCH_HEIGHT_PX, :WATCH_WIDTH_PX], about["SensorTimestamp"] / 1e9,
-                                about.get("ExposureTime"), _gain(about))
+                    yield Frame(planes.array[:WATCH_HEIGHT_PX, :WATCH_WIDTH_PX],
+                                about["SensorTimestamp"] / 1e9, about.get("ExposureTime"), _gain(about))
             finally:
                 request.release()
 
@@ -80,7 +80,7 @@ class PiCamera:
         """Stop the camera and let it go."""
         camera, self._camera = self._camera, None
         if camera is not None:
-            camera.close()  # stops it too; stop() alone waits for the event loop, for ever where that has died
+            camera.close()  # stops it too; stop() itself waits for the event loop, even for a dead one
 
 
 def _acquired(kind: Any) -> Any:

@@ -18,6 +18,7 @@ from device.log import Log
 from device.messages import ALIVE_EVERY_S, SeeToTell, Sender
 from device.see.camera import Camera, open_camera
 from device.see.detector import Detector
+from device.see.mask import watched
 from device.stopping import Stop
 
 REOPEN_FIRST_S, REOPEN_MOST_S = 1.0, 60.0
@@ -63,11 +64,14 @@ class _Eye:
 
     def watch(self, camera: Camera, stop: Stop) -> None:
         """Look at frames until there are no more."""
-        detector = Detector(self._config.detector.sensitivity)
+        detector: Detector | None = None
         alive_s = -ALIVE_EVERY_S
         for frame in camera.frames():
             if stop.asked:
                 break
+            if detector is None:
+                mask = watched(self._config.camera.mask, *frame.luma.shape)
+                detector = Detector(self._config.detector.sensitivity, mask)
             for message in detector.step(frame):
                 self._to_tell.send(message)
             now_s = time.monotonic()

@@ -19,10 +19,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import psutil
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tests.bench import latency, memory, speed
@@ -96,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _machine() -> Machine:
-    lines = open("/proc/cpuinfo").read().splitlines()  # noqa: SIM115  # procfs; closed at once by its collection
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
     name = next((line.split(":")[1].strip() for line in lines if line.startswith(("model name", "Model"))), platform.machine())
     return Machine(name, len(os.sched_getaffinity(0)), platform.python_version(), np.__version__, os.getloadavg()[0])
 
@@ -143,56 +145,62 @@ def _show(machine: Machine, parts: list[Part], aims: list[Aim], faults: list[str
                 _show_latency(console, part)
             case Memory():
                 _show_memory(console, part)
-    table = _table("Aims", "", "found", "")
-    for aim in aims:
-        table.add_row(aim.what, aim.found, "[green]met[/]" if aim.met else "[yellow]missed[/]")
-    console.print(table)
+    _table(console, "Aims", ("", "found", ""), [
+        (aim.what, aim.found, "[green]met[/]" if aim.met else "[yellow]missed[/]") for aim in aims
+    ])
     for fault in faults:
-        console.print(f"[red]fault:[/] {fault}", markup=True)
+        console.print(f"[red]fault:[/] {escape(fault)}")
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False)
+def _table(console: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
-    return table
+        table.add_column(column, justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console.print(f"\n[bold]{title}[/]")
+    console.print(table)
 
 
 def _show_speed(console: Console, part: Speed) -> None:
-    others = [name for name in part.sizes[0].per_frame_us if name != DETECTOR]
-    table = _table("Speed: processor time per frame, and how many times the detector's it is", "frame", DETECTOR,
-                   *(f"one {name}" if name == COPY else name for name in others))
-    for size in part.sizes:
-        cells = [f"{size.per_frame_us[name]:,.0f} µs, {size.detectors_each[name]:.3g} x" for name in others]
-        table.add_row(f"{size.width_px} x {size.height_px}", f"{size.per_frame_us[DETECTOR]:,.0f} µs", *cells)
-    console.print(table)
+    names = [name for name in part.sizes[0].per_frame_us if name != DETECTOR]
+    shown = [f"one {name}" if name == COPY else name for name in names]
+    sizes = [f"{size.width_px} x {size.height_px}" for size in part.sizes]
+    _table(console, "Speed: processor time per frame, microseconds", ["frame", DETECTOR, *shown], [
+        (label, *(f"{size.per_frame_us[name]:,.0f}" for name in (DETECTOR, *names)))
+        for label, size in zip(sizes, part.sizes, strict=True)
+    ])
+    _table(console, "The same, as multiples of the detector's", ["frame", DETECTOR, *shown], [
+        (label, "1 x", *(f"{size.detectors_each[name]:.2g} x" for name in names))
+        for label, size in zip(sizes, part.sizes, strict=True)
+    ])
 
 
 def _show_latency(console: Console, part: Latency) -> None:
-    table = _table(f"Latency: from the frame to the subscriber, {part.motions} motions, in turn with a bare publish",
-                   "", "p50", "p99", "p50 / bare", "p99 / bare")
-    for name, found, ratio in (("alert", part.alert, part.alert_ratio), ("motion ON", part.motion, part.motion_ratio)):
-        table.add_row(name, f"{found.p50_ms:.2f} ms", f"{found.p99_ms:.2f} ms", f"{ratio.p50_ms:.1f} x", f"{ratio.p99_ms:.1f} x")
-    table.add_row("bare publish", f"{part.bare.p50_ms:.2f} ms", f"{part.bare.p99_ms:.2f} ms")
-    table.add_row("of it, in the detector", f"{part.step.p50_ms:.2f} ms", f"{part.step.p99_ms:.2f} ms")
-    console.print(table)
-    console.print(f"The detector said so of frame {part.patience_frames:g} with somebody in it.")
+    title = f"Latency: from the frame to the subscriber, {part.motions} motions, in turn with as many bare publishes"
+    _table(console, title, ("", "p50", "p99", "p50 / bare", "p99 / bare"), [
+        *((name, f"{found.p50_ms:.2f} ms", f"{found.p99_ms:.2f} ms", f"{ratio.p50_ms:.1f} x", f"{ratio.p99_ms:.1f} x")
+          for name, found, ratio in (("alert", part.alert, part.alert_ratio), ("motion ON", part.motion, part.motion_ratio))),
+        ("of these, in the detector", f"{part.step.p50_ms:.2f} ms", f"{part.step.p99_ms:.2f} ms"),
+        ("bare publish", f"{part.bare.p50_ms:.2f} ms", f"{part.bare.p99_ms:.2f} ms"),
+    ])
+    console.print(f"The detector was sure at frame {part.patience_frames:g} with somebody in it; the camera's wait for "
+                  "those frames is not in these figures.")
 
 
 def _show_memory(console: Console, part: Memory) -> None:
-    table = _table(f"Memory and writes: {part.watch_s:.0f} s of watching, then {part.frames:,} frames",
-                   "", "resident", "after", "its share", "growth", "written", "of a core")
-    rows: tuple[tuple[str, Cost, float], ...] = (("see, drawing included", part.see, part.see_growth_mb),
+    rows: tuple[tuple[str, Cost, float], ...] = (("see, with drawing", part.see, part.see_growth_mb),
                                                ("tell", part.tell, part.tell_growth_mb))
-    for name, cost, grown_mb in rows:
-        table.add_row(name, f"{cost.settled.rss_mb:.1f} MB", f"{cost.watched.rss_mb:.1f} MB", f"{cost.watched.pss_mb:.1f} MB",
-                      f"{grown_mb:+.2f} MB", f"{cost.written_bytes} B", f"{cost.core_share:.1%}")
-    both, began = part.together, part.see.settled + part.tell.settled
-    table.add_row("together", f"{began.rss_mb:.1f} MB", f"{both.rss_mb:.1f} MB", f"{both.pss_mb:.1f} MB")
-    console.print(table)
+    began, ended = part.see.settled + part.tell.settled, part.together
+    title = f"Memory and writes: {part.watch_s:.0f} s of watching, then {part.frames:,} frames"
+    _table(console, title, ("MB", "at first", "after", "its share", "growth", "written", "of a core"), [
+        *((name, f"{cost.settled.rss_mb:.1f}", f"{cost.watched.rss_mb:.1f}", f"{cost.watched.pss_mb:.1f}",
+           f"{grown_mb:+.2f}", f"{cost.written_bytes} B", f"{cost.core_share:.1%}") for name, cost, grown_mb in rows),
+        ("together", f"{began.rss_mb:.1f}", f"{ended.rss_mb:.1f}", f"{ended.pss_mb:.1f}"),
+    ])
     share = part.see_frame_ms * speed.FRAMES_PER_S / 1e3
-    console.print(f"A frame costs see {part.see_frame_ms:.2f} ms ({share:.1%} of a core at {speed.FRAMES_PER_S:.0f} a second) "
-                  f"without the {part.draw_frame_ms:.2f} ms of drawing it.")
+    console.print(f"A frame costs see {part.see_frame_ms:.2f} ms of processor time without drawing ({part.draw_frame_ms:.2f} "
+                  f"ms): {share:.1%} of a core at {speed.FRAMES_PER_S:.0f} frames a second.")
 
 
 if __name__ == "__main__":

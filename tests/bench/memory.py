@@ -185,10 +185,14 @@ def _long_run(frames: int) -> tuple[list[_Look], tuple[str, ...]]:
     from tests.rig import Mosquitto, Phone, plain
 
     step = frames // LOOKS
-    with in_memory() as folder, Mosquitto(folder) as broker, Phone(broker.port) as phone:
-        with see_and_tell(folder, plain(broker.port, TOML), "tests.bench.memory", str(frames), str(step)) as pair:
-            looks = [_look(pair) for _ in range(LOOKS)]
-            faults = pair.faults()
+    with (
+        in_memory() as folder,
+        Mosquitto(folder) as broker,
+        Phone(broker.port) as phone,
+        see_and_tell(folder, plain(broker.port, TOML), "tests.bench.memory", str(frames), str(step)) as pair,
+    ):
+        looks = [_look(pair) for _ in range(LOOKS)]
+        faults = pair.faults()
         faults += () if phone.said("alert") else ("nobody was told in the long run",)
         return looks, faults
 
