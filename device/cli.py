@@ -122,10 +122,14 @@ def _tell(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from device.replay import Zone, replay
+    from device.config import Config, load
+    from device.replay import How, Zone, replay
 
+    # Only a configuration that is named: a replay shall not depend on the folder it is started in.
+    settings = load(options.config) if options.config else Config()
     zone = Zone.parse(options.zone) if options.zone else None
-    return replay(options.path, options.fps, zone, options.sensitivity, options.json)
+    return replay(options.path, How(options.fps, zone, options.sensitivity or settings.detector.sensitivity,
+                                    settings.camera.mask, options.json, options.explain))
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -198,11 +202,14 @@ def _parser() -> argparse.ArgumentParser:
     replay = command("replay", "what would have been told of a recording", _replay,
         "PATH is a video file or a folder of numbered images. The detector sees what it would see on the device:\n"
         "160 pixels wide, grey, about 10 frames a second.\n\nexamples:\n  doorstep replay walk.mp4\n"
+        "  doorstep replay walk.mp4 --explain   (a report that holds no picture)\n"
         "  doorstep replay frames/ --fps 25 --zone 70,40,50,140 --json")
     replay.add_argument("path", type=Path, metavar="PATH")
     replay.add_argument("--fps", type=_fps, metavar="F", help="frames a second, where the recording is wrong about it")
     replay.add_argument("--zone", metavar="X,Y,W,H", help="look only at this rectangle of the stored picture (pixels)")
     replay.add_argument("--sensitivity", type=int, choices=range(1, 6), help="1 to 5 (default 3)")
+    replay.add_argument("--explain", action="store_true", help="also say for every second why it was or was not motion")
+    replay.add_argument("--config", type=Path, metavar="FILE", help="take mask and sensitivity from this doorstep.toml")
     replay.add_argument("--json", action="store_true", help="one JSON line an event, frame numbers as stored")
 
     demo = command("demo", "see it work: porch, broker and phone on this machine", _demo,

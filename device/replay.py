@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from device.config import Camera
-from device.config import Detector as DetectorSettings
 from device.errors import ConfigError
 from device.messages import SeeToTell
-from device.see.detector import Detector
+from device.see.detector import Detector, Reason
 from device.see.frame import Watched
+from device.see.mask import watched
 from device.see.video import Recording, watch_size
 
 WORDS = {
@@ -31,6 +31,11 @@ WORDS = {
     SeeToTell.VIEW_BLOCKED: "view blocked",
     SeeToTell.VIEW_CLEAR: "view clear",
 }
+
+
+# What a second is said to have been: of its frames' reasons the last in this order.
+WEIGHT = [Reason.QUIET, Reason.TOO_SMALL, Reason.LIGHT_UNSTEADY, Reason.GATHERING, Reason.LIGHT_JUMP, Reason.WARMING_UP,
+          Reason.HOLDING, Reason.BODY]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,62 +71,138 @@ class Zone:
         return mask
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What would have been told, and at which frame of the recording as stored."""
+
+    message: SeeToTell
+    frame: int
+    t_s: float
+
+    def json(self) -> dict[str, object]:
+        """As a machine reads it."""
+        return {"event": self.message.name.lower(), "frame": self.frame, "t_s": round(self.t_s, 3)}
+
+    def words(self) -> str:
+        """As a person reads it."""
+        return f"{_clock(self.t_s)}  {WORDS[self.message]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """Why a second was, or was not, motion: what weighed most in it. No picture is in it, so it can be shown."""
+
+    t_s: float
+    reason: Reason
+    evidence: float  # the most, as a share of what is enough
+    changed_share: float  # the most, of the picture
+    noise_levels: float
+
+    @classmethod
+    def of(cls, detector: Detector, t_s: float, before: Second | None) -> Second:
+        """Add the detector's last look to what is known of the same second."""
+        now = cls(t_s, detector.reason, detector.evidence, detector.changed_share, detector.noise_levels)
+        if before is None:
+            return now
+        reason = max(before.reason, now.reason, key=WEIGHT.index)
+        return cls(before.t_s, reason, max(before.evidence, now.evidence),
+                   max(before.changed_share, now.changed_share), now.noise_levels)
+
+    def json(self) -> dict[str, object]:
+        """As a machine reads it."""
+        return {"event": "second", "t_s": round(self.t_s, 3), "reason": self.reason.name.lower(),
+                "evidence": round(self.evidence, 2), "changed_share": round(self.changed_share, 4),
+                "noise_levels": round(self.noise_levels, 2)}
+
+    def words(self) -> str:
+        """As a person reads it."""
+        return (f"{_clock(self.t_s)}      evidence {self.evidence:4.0%}, changed {self.changed_share:5.1%}, "
+                f"noise {self.noise_levels:4.1f}: {self.reason.value}")
+
+
+def _clock(t_s: float) -> str:
+    return f"{int(t_s // 60):4d}:{t_s % 60:05.2f}"
+
+
 @dataclass(slots=True)
-class Cost:
-    """What the detector itself took."""
+class Run:
+    """One pass of the detector over a recording, and what the detector itself took."""
 
+    recording: Recording
+    detector: Detector
     frames: int = 0  # looked at
-    seconds: float = 0.0
+    took_s: float = 0.0
+
+    def lines(self, explain: bool, seen: Callable[[int], None]) -> Iterator[Told | Second]:
+        """Yield what is told, and with `explain` a line a second; an open episode ends with the recording."""
+        index, t_s, moving = -1, 0.0, False
+        second: Second | None = None
+        for index, frame in self.recording.frames(Camera().frames_per_s):
+            began_s = time.perf_counter()
+            found = self.detector.step(frame)
+            self.took_s += time.perf_counter() - began_s
+            self.frames += 1
+            t_s = frame.t_s
+            if second is not None and int(t_s) > int(second.t_s):
+                yield second
+                second = None
+            for message in found:
+                moving = message is SeeToTell.MOTION_STARTED or (moving and message is not SeeToTell.MOTION_ENDED)
+                yield Told(message, index, t_s)
+            if explain:
+                second = Second.of(self.detector, t_s, second)
+            seen(index + 1)
+        if second is not None:
+            yield second
+        if moving:
+            yield Told(SeeToTell.MOTION_ENDED, index, t_s)
+
+    @property
+    def each_us(self) -> float | None:
+        """Microseconds a frame in the detector."""
+        return round(1e6 * self.took_s / self.frames, 1) if self.frames else None
 
 
-def events(
-    recording: Recording, detector: Detector, cost: Cost, seen: Progress
-) -> Iterator[tuple[SeeToTell, int, float]]:
-    """Yield (message, stored frame number, seconds from the beginning); an open episode ends with the recording."""
-    bar = seen.add_task(recording.path.name, total=recording.count)
-    index, t_s, moving = -1, 0.0, False
-    for index, frame in recording.frames(Camera().frames_per_s):
-        began_s = time.perf_counter()
-        found = detector.step(frame)
-        cost.seconds += time.perf_counter() - began_s
-        cost.frames += 1
-        t_s = frame.t_s
-        for message in found:
-            moving = message is SeeToTell.MOTION_STARTED or (moving and message is not SeeToTell.MOTION_ENDED)
-            yield message, index, t_s
-        seen.update(bar, completed=index + 1)
-    if moving:
-        yield SeeToTell.MOTION_ENDED, index, t_s
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a recording is replayed."""
+
+    frames_per_s: float | None = None
+    zone: Zone | None = None
+    sensitivity: int = 3
+    mask: tuple[str, ...] = ()
+    json: bool = False
+    explain: bool = False
+
+    def detector(self, recording: Recording) -> Detector:
+        """Make the detector that looks where zone and mask both allow."""
+        wide, high = watch_size(recording.width_px, recording.height_px)
+        where = watched(self.mask, high, wide)
+        if self.zone is not None:
+            zone = self.zone.watched(recording.width_px, recording.height_px)
+            where = zone if where is None else zone & where
+        return Detector(self.sensitivity, where)
 
 
-def replay(path: Path, frames_per_s: float | None, zone: Zone | None, sensitivity: int | None, as_json: bool) -> int:
+def replay(path: Path, how: How) -> int:
     """Print the events of a recording. Raise RecordingError where it cannot be read to its end."""
-    recording = Recording(path, frames_per_s)
-    cost = Cost()
-    progress = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} frames"),
-                        TimeRemainingColumn(), console=Console(stderr=True), transient=True,
-                        disable=not sys.stderr.isatty())
+    recording = Recording(path, how.frames_per_s)
     count = 0
     try:
-        watched = zone.watched(recording.width_px, recording.height_px) if zone else None
-        detector = Detector(sensitivity or DetectorSettings().sensitivity, watched)
-        with progress:
-            for message, index, t_s in events(recording, detector, cost, progress):
-                count += message is SeeToTell.MOTION_STARTED
-                _print(message, index, t_s, as_json, progress)
+        run = Run(recording, how.detector(recording))
+        with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} frames"),
+                      TimeRemainingColumn(), console=Console(stderr=True), transient=True,
+                      disable=not sys.stderr.isatty()) as progress:
+            bar = progress.add_task(path.name, total=recording.count)
+            try:
+                for line in run.lines(how.explain, lambda done: progress.update(bar, completed=done)):
+                    count += isinstance(line, Told) and line.message is SeeToTell.MOTION_STARTED
+                    print(json.dumps(line.json()) if how.json else line.words(), flush=True)
+            finally:  # what was found up to there is right, whatever came then
+                if how.json:
+                    print(json.dumps({"event": "end", "frames": run.frames, "detector_us_per_frame": run.each_us}))
+                elif run.frames:
+                    print(f"{count} times motion; {run.frames} frames looked at, {run.each_us} us each in the detector")
     finally:
         recording.close()
-        each_us = round(1e6 * cost.seconds / cost.frames, 1) if cost.frames else None
-        if as_json:
-            print(json.dumps({"event": "end", "frames": cost.frames, "detector_us_per_frame": each_us}))
-        elif each_us is not None:
-            print(f"{count} times motion; {cost.frames} frames looked at, {each_us} us each in the detector")
     return 0
-
-
-def _print(message: SeeToTell, index: int, t_s: float, as_json: bool, progress: Progress) -> None:
-    if as_json:
-        print(json.dumps({"event": message.name.lower(), "frame": index, "t_s": round(t_s, 3)}), flush=True)
-    else:
-        progress.console.file.flush()
-        print(f"{int(t_s // 60):4d}:{t_s % 60:05.2f}  {WORDS[message]}", flush=True)

@@ -49,6 +49,32 @@ def test_replay_in_words_for_people(tmp_path: Path) -> None:
     assert "3 times motion; 220 frames looked at" in done.stdout
 
 
+def test_replay_explains_every_second_without_a_picture(tmp_path: Path) -> None:
+    """A user can send it with a report, and nobody is in it."""
+    from device.replay import WEIGHT
+    from device.see.detector import Reason
+
+    video = write_visits(tmp_path / "visits.mkv")
+    rows = [json.loads(line) for line in doorstep("replay", video, "--explain", "--json").stdout.splitlines()]
+    seconds = [row for row in rows if row["event"] == "second"]
+    assert [int(row["t_s"]) for row in seconds] == list(range(22))
+    assert set(seconds[0]) == {"event", "t_s", "reason", "evidence", "changed_share", "noise_levels"}
+    assert seconds[0]["reason"] == "warming_up"
+    assert seconds[2]["reason"] == "quiet"
+    assert seconds[4]["reason"] == "body"
+    assert set(WEIGHT) == set(Reason)
+    words = doorstep("replay", video, "--explain").stdout
+    assert words.count(", noise ") == 22
+    assert "a body moves" in words
+
+
+def test_replay_takes_mask_and_sensitivity_from_a_configuration_if_named(tmp_path: Path) -> None:
+    """What would have been told with my settings."""
+    (tmp_path / "doorstep.toml").write_text(f"[camera]\nmask = {['#' * 16] * 11 + ['.' * 16]}")
+    done = doorstep("replay", write_visits(tmp_path / "v.mkv"), "--config", tmp_path / "doorstep.toml", "--json")
+    assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == ["end"]
+
+
 def test_replay_of_a_broken_file_says_what_it_found_and_then_that_it_is_broken(tmp_path: Path) -> None:
     """Nothing found is lost, nothing missing is hidden."""
     whole = write_video(tmp_path / "a.mkv", 200)
