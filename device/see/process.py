@@ -101,7 +101,11 @@ def _closed(camera: Camera | None) -> bool:
     """Close the camera; False where its driver hangs, which only the end of this process mends."""
     if camera is None:
         return True
-    closer = threading.Thread(target=camera.close, name="close camera", daemon=True)
-    closer.start()
-    closer.join(CLOSE_MOST_S)
-    return not closer.is_alive()
+    done = threading.Event()
+
+    def close() -> None:
+        camera.close()
+        done.set()  # not reached where closing raises: then it is not closed either
+
+    threading.Thread(target=close, name="close camera", daemon=True).start()
+    return done.wait(CLOSE_MOST_S)

@@ -57,7 +57,7 @@ def test_a_camera_that_falls_silent_is_an_error_and_can_be_opened_again(
     fail(virtual, camera)
     silence(camera)
     assert time.monotonic() - begun_s < 0.2 + 1
-    closer = threading.Thread(target=camera.close)
+    closer = threading.Thread(target=camera.close, daemon=True)
     closer.start()
     closer.join(CLOSE_MOST_S)
     assert not closer.is_alive()
