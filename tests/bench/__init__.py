@@ -60,6 +60,22 @@ def start(folder: Path, name: str, *arguments: str, fds: Sequence[int] = (), tal
                                 cwd=ROOT, env=environment(RUNTIME_DIRECTORY=str(folder)))
 
 
+def word(process: subprocess.Popen[bytes]) -> list[bytes]:
+    """Return the next line that a process which talks says to us, in words."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise RuntimeError(f"{process.args!r} ended with {process.wait(STOP_MOST_S)}")
+    return line.split()
+
+
+def order(process: subprocess.Popen[bytes]) -> list[bytes]:
+    """Have a process that talks do its one thing, and return what it says of it."""
+    assert process.stdin is not None
+    os.write(process.stdin.fileno(), b".")
+    return word(process)
+
+
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End a process that we started, by its id, and let its pipes go."""
     if process.stdin is not None:

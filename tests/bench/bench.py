@@ -33,7 +33,7 @@ from tests.bench.memory import Cost, Memory
 from tests.bench.speed import COPY, DETECTOR, Speed
 
 # In full: 200 motions for a p99 that two of them stand for, and 20,000 frames, half an hour at the door.
-# Quick: 10 s a part, for whoever changes something; its p99 is merely the slowest motion.
+# Quick: 10 s a part, for whoever changes something; its p99 is merely the slowest of 12.
 FULL = {"speed_s": 30.0, "motions": 200, "watch_s": 60.0, "frames": 20_000}
 QUICK = {"speed_s": 10.0, "motions": 12, "watch_s": 10.0, "frames": 2_000}
 LATENCY_AIM = 3.0  # times a bare publish at p99: two processes and a policy more may not be felt
@@ -116,8 +116,8 @@ def _aims(part: Part) -> list[Aim]:
             return [Aim("the detector's time grows no faster than the pixels",
                         f"{pixels:.0f} x the pixels, {time:.1f} x the time", time <= pixels)]
         case Latency():
-            ratio = part.alert_ratio.p99_ms
-            return [Aim(f"an alert's p99 is at most {LATENCY_AIM:g} x a bare publish's", f"{ratio:.1f} x", ratio <= LATENCY_AIM)]
+            ratio = part.alert_ratio.p99
+            return [Aim(f"an alert's p99 is at most {LATENCY_AIM:g} x a bare publish's", f"{ratio:.1f} x ({part.motions} motions)", ratio <= LATENCY_AIM)]
         case Memory():
             grown_mb, written = part.see_growth_mb + part.tell_growth_mb, part.see.written_bytes + part.tell.written_bytes
             return [
@@ -179,7 +179,7 @@ def _show_speed(console: Console, part: Speed) -> None:
 def _show_latency(console: Console, part: Latency) -> None:
     title = f"Latency: from the frame to the subscriber, {part.motions} motions, in turn with as many bare publishes"
     _table(console, title, ("", "p50", "p99", "p50 / bare", "p99 / bare"), [
-        *((name, f"{found.p50_ms:.2f} ms", f"{found.p99_ms:.2f} ms", f"{ratio.p50_ms:.1f} x", f"{ratio.p99_ms:.1f} x")
+        *((name, f"{found.p50_ms:.2f} ms", f"{found.p99_ms:.2f} ms", f"{ratio.p50:.1f} x", f"{ratio.p99:.1f} x")
           for name, found, ratio in (("alert", part.alert, part.alert_ratio), ("motion ON", part.motion, part.motion_ratio))),
         ("of these, in the detector", f"{part.step.p50_ms:.2f} ms", f"{part.step.p99_ms:.2f} ms"),
         ("bare publish", f"{part.bare.p50_ms:.2f} ms", f"{part.bare.p99_ms:.2f} ms"),

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from tests.bench import in_memory, see_and_tell, start, stop
+from tests.bench import in_memory, order, see_and_tell, start, stop, word
 
 if TYPE_CHECKING:
     from device.config import Camera as Settings
@@ -62,6 +62,18 @@ class Spread:
     p50_ms: float
     p99_ms: float
 
+    def times(self, other: Spread) -> Ratio:
+        """How many times `other` this is."""
+        return Ratio(self.p50_ms / other.p50_ms, self.p99_ms / other.p99_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Of two spreads of one run."""
+
+    p50: float
+    p99: float
+
 
 @dataclass(frozen=True, slots=True)
 class Latency:
@@ -76,14 +88,14 @@ class Latency:
     faults: tuple[str, ...]
 
     @property
-    def alert_ratio(self) -> Spread:
-        """How many times the bare publish an alert takes."""
-        return Spread(self.alert.p50_ms / self.bare.p50_ms, self.alert.p99_ms / self.bare.p99_ms)
+    def alert_ratio(self) -> Ratio:
+        """How many times a bare publish an alert takes."""
+        return self.alert.times(self.bare)
 
     @property
-    def motion_ratio(self) -> Spread:
-        """How many times the bare publish `ON` takes."""
-        return Spread(self.motion.p50_ms / self.bare.p50_ms, self.motion.p99_ms / self.bare.p99_ms)
+    def motion_ratio(self) -> Ratio:
+        """How many times a bare publish `ON` takes."""
+        return self.motion.times(self.bare)
 
 
 def measure(motions: int) -> Latency:
@@ -99,8 +111,8 @@ def measure(motions: int) -> Latency:
         bare = start(folder, "bare", "tests.bench.latency", "bare", str(broker.port), talks=True)
         try:
             phone.wait("status", "watching")
-            _line(pair.see)  # both are ready
-            _line(bare)
+            word(pair.see)  # both are ready
+            word(bare)
             rows = list(_rows(motions, phone, pair.see, bare))
         finally:
             stop(bare)
@@ -131,14 +143,14 @@ class _Row:
 def _rows(motions: int, phone: Phone, see: subprocess.Popen[bytes], bare: subprocess.Popen[bytes]) -> Iterator[_Row]:
     for _ in range(motions):
         next_s, mark = time.monotonic() + PERIOD_S, len(phone.got)
-        began_ns, step_ns, frames = map(int, _order(see))
+        began_ns, step_ns, frames = map(int, order(see))
         if not frames:
             yield _Row()
             continue
         alert, on = _got(phone, mark, ALERT, WORDS), _got(phone, mark, MOTION, "ON")
         _got(phone, mark, MOTION, "OFF")  # nothing is under way any more
         mark = len(phone.got)
-        (bare_ns,) = map(int, _order(bare))
+        (bare_ns,) = map(int, order(bare))
         plain = _got(phone, mark, BARE, WORDS)
         if alert and on and plain:
             yield _Row(alert.at_s * 1e3 - began_ns / 1e6, on.at_s * 1e3 - began_ns / 1e6,
@@ -146,21 +158,6 @@ def _rows(motions: int, phone: Phone, see: subprocess.Popen[bytes], bare: subpro
         else:
             yield _Row(frames=frames)
         time.sleep(max(0.0, next_s - time.monotonic()))
-
-
-def _order(process: subprocess.Popen[bytes]) -> list[bytes]:
-    """Have a process do its one thing, and return what it says of it."""
-    assert process.stdin is not None
-    os.write(process.stdin.fileno(), b".")
-    return _line(process)
-
-
-def _line(process: subprocess.Popen[bytes]) -> list[bytes]:
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
-        raise RuntimeError(f"{process.args!r} ended with {process.wait(LATE_S)}")
-    return line.split()
 
 
 def _got(phone: Phone, mark: int, topic: str, payload: str) -> Got | None:
