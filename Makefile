@@ -6,10 +6,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench test-camera test-oldest clean need-venv need-mosquitto
+.PHONY: help demo test check bench bench-detector test-camera test-oldest clean need-venv need-mosquitto
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: $(VENV)/.demo  ## see it work: a drawn porch, a broker, and what the phone would show
 	@$(BIN)/doorstep demo
@@ -25,6 +25,9 @@ check: $(VENV)/.check  ## ruff, mypy --strict, repeated code
 bench: need-mosquitto $(VENV)/.bench  ## speed, latency and memory, as ratios in one run
 	$(BIN)/python -m tests.bench.bench
 
+bench-detector: $(VENV)/.bench $(VENV)-peers/.dvr-scan  ## how good the detector is, beside its peers (15 minutes)
+	$(BIN)/python -m tests.bench.detector
+
 test-camera: CAMERA ?= $(CURDIR)/.camera
 test-camera:  ## the real picamera2 and libcamera, without a camera (Debian 12; 1 minute to set up)
 	tests/camera/setup.sh $(CAMERA)
@@ -34,7 +37,7 @@ test-oldest: need-mosquitto $(VENV)-oldest/.test  ## the suite with the oldest l
 	$(VENV)-oldest/bin/python -m pytest -p no:cacheprovider
 
 clean:  ## remove what the targets have made
-	rm -rf $(VENV) $(VENV)-oldest .camera .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-peers .camera .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 need-venv:
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing; try: sudo apt install python3 python3-venv" >&2; exit 2; }
@@ -54,6 +57,12 @@ $(VENV)/.demo $(VENV)/.test $(VENV)/.check $(VENV)/.bench: $(VENV)/.%: $(VENV)/.
 	@echo "installing doorstep for make $* into $(VENV)"
 	@$(call PIP,$(VENV)) --editable '.[demo,$*]'
 	@touch $@
+
+# A peer of the detector, in an environment of its own: it wants another OpenCV. Without it the rest is measured.
+$(VENV)-peers/.dvr-scan: | need-venv
+	@echo "installing DVR-Scan into $(VENV)-peers"
+	@$(PYTHON) -m venv $(VENV)-peers
+	@$(call PIP,$(VENV)-peers) dvr-scan-headless==1.8.2.1 && touch $@ || echo "DVR-Scan could not be installed: it will be missing"
 
 $(VENV)-oldest/.test: tests/oldest.txt pyproject.toml | need-venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "make: the oldest set is for Python 3.11; try: make test-oldest PYTHON=python3.11" >&2; exit 2; }

@@ -64,7 +64,7 @@ async def _serve(port: int) -> None:
 def main() -> int:
     """`python -m broker.embedded PORT PARENT_PID`: serve until the parent ends or asks."""
     port, parent_pid = int(sys.argv[1]), int(sys.argv[2])
-    die_with_parent(parent_pid)
+    die_with_parent(parent_pid, signal.SIGKILL)
     # amqtt reports each client that speaks MQTT 5 as an error; what matters to us its clients say.
     logging.getLogger("amqtt").setLevel(logging.CRITICAL)
     asyncio.run(_serve(port))

@@ -33,6 +33,7 @@ examples:
   doorstep config example > doorstep.toml   every setting with its default
   doorstep config check doorstep.toml       say what is wrong with it, if anything
   doorstep run --config doorstep.toml       watch and tell, until Ctrl-C
+  doorstep walk                             walk past, see what is seen, mask the street
   doorstep replay walk.mp4                  what would have been told of a recording
 
 exit status:
@@ -51,9 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         if getattr(options, "parent", None):
+            import signal
+
             from device.stopping import die_with_parent
 
-            die_with_parent(options.parent)
+            # `tell` has a goodbye to say; `see` has none, and a hung camera would keep it from ending otherwise.
+            die_with_parent(options.parent, signal.SIGTERM if options.run is _tell else signal.SIGKILL)
         status: int = options.run(options)
         sys.stdout.flush()
         return status
@@ -81,12 +85,14 @@ def _refuse(message: str, hint: str, status: int) -> int:
 def _config(options: argparse.Namespace) -> Config:
     from device import config
 
+    path = _config_file(options)
+    return config.Config() if path is None else config.load(path)
+
+
+def _config_file(options: argparse.Namespace) -> Path | None:
     if options.config is not None:
-        return config.load(options.config)
-    for path in (Path("doorstep.toml"), Path("/etc/doorstep/doorstep.toml")):
-        if path.exists():
-            return config.load(path)
-    return config.Config()
+        return Path(options.config)
+    return next((path for path in (Path("doorstep.toml"), Path("/etc/doorstep/doorstep.toml")) if path.exists()), None)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -130,6 +136,23 @@ def _replay(options: argparse.Namespace) -> int:
     zone = Zone.parse(options.zone) if options.zone else None
     return replay(options.path, How(options.fps, zone, options.sensitivity or settings.detector.sensitivity,
                                     settings.camera.mask, options.json, options.explain))
+
+
+def _walk(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from device.walk import walk
+
+    settings, path, source = _config(options), _config_file(options) or Path("doorstep.toml"), options.source
+    if options.path and source not in (None, "file"):
+        raise ConfigError(f"a recording and --source {source} at once", "leave out one of them")
+    if source == "file" and not (options.path or settings.camera.path):
+        raise ConfigError("--source file names no recording", "try: doorstep walk RECORDING")
+    if options.path:
+        settings = replace(settings, camera=replace(settings.camera, source="file", path=str(options.path)))
+    elif source:
+        settings = replace(settings, camera=replace(settings.camera, source=source))
+    return walk(settings, path)
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -211,6 +234,14 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--explain", action="store_true", help="also say for every second why it was or was not motion")
     replay.add_argument("--config", type=Path, metavar="FILE", help="take mask and sensitivity from this doorstep.toml")
     replay.add_argument("--json", action="store_true", help="one JSON line an event, frame numbers as stored")
+
+    walk = configured(command("walk", "walk past and see what is seen; mask the street; set the sensitivity", _walk,
+        "Shows where change is seen, as 16 x 12 cells; never a picture. Saves to doorstep.toml when asked. The camera\n"
+        "must be free: stop a doorstep that runs.\n\nexamples:\n  doorstep walk\n  doorstep walk --source porch\n"
+        "  doorstep walk visit.mp4"))
+    walk.add_argument("--source", choices=("porch", "auto", "picamera2", "v4l2", "file"),
+                      help="where frames come from (default: as configured)")
+    walk.add_argument("path", type=Path, nargs="?", metavar="PATH", help="a recording, in the place of a camera")
 
     demo = command("demo", "see it work: porch, broker and phone on this machine", _demo,
         "examples:\n  doorstep demo\n  doorstep demo --source auto   (the camera at hand instead of the porch)")

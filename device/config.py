@@ -147,6 +147,9 @@ class Broker(_Checked):
 
     def __post_init__(self) -> None:
         _Checked.__post_init__(self)
+        changed = [item.name for item in dataclasses.fields(self) if getattr(self, item.name) != item.default]
+        if changed and not self.host:
+            raise ConfigError(f"{changed[0]} is set, but no host", 'add: host = "the broker\'s name"')
         if self.host and not self.tls and not is_loopback(self.host):
             raise ConfigError(f"tls = false, but {self.host} is another machine",
                               "plain MQTT is for this machine only; remove the line, and name its ca_file")
@@ -195,7 +198,7 @@ def load(path: Path) -> Config:
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(f"{path}: {why}", "make one with: doorstep config example > doorstep.toml") from None
-    return parse(text, str(path), path.parent)
+    return parse(text, str(path), path.absolute().parent)
 
 
 def _build(kind: type[_T], table: Mapping[str, object], name: str, where: str, folder: Path | None) -> _T:

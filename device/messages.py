@@ -7,6 +7,7 @@ Rule 3: no byte means two things, so a message on the wrong link is refused as w
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import fcntl
 import socket
@@ -26,19 +27,25 @@ DOWN_AFTER_S = 5.0  # without a sign of life; five lost in a row is no accident
 RATE_PER_S = 4.0
 BURST = 32.0
 
+_SO_PASSRIGHTS = 83  # asm-generic/socket.h, Linux 6.16 and later
 _SO_TIMESTAMP = 29  # asm-generic/socket.h; Python's socket module names it from 3.14 on only
 _TIMEVAL = struct.Struct("@ll")  # SCM_TIMESTAMP's struct timeval on 64-bit Linux
 
 
 class SeeToTell(enum.IntEnum):
-    """What the process with the camera may say to the process with the network."""
+    """What the process with the camera may say to the process with the network.
+
+    A sign of life says the whole state, so that whatever was lost before is mended within a second: it is
+    VIEW_BLOCKED again while the view is blocked, MOVING while something moves, else ALIVE.
+    """
 
     MOTION_STARTED = 0x4D  # 'M'
     MOTION_ENDED = 0x6D  # 'm'
     VIEW_BLOCKED = 0x42  # 'B'
     VIEW_CLEAR = 0x62  # 'b'
     CAMERA_LOST = 0x4C  # 'L': said at once; silence would take DOWN_AFTER_S to be noticed
-    ALIVE = 0x41  # 'A': frames keep coming
+    MOVING = 0x57  # 'W': frames keep coming, and something moves
+    ALIVE = 0x41  # 'A': frames keep coming, and nothing moves
 
 
 ALPHABETS: tuple[type[enum.IntEnum], ...] = (SeeToTell,)
@@ -103,10 +110,15 @@ class Receiver(Generic[M]):
     def __init__(self, sock: socket.socket, alphabet: type[M]) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMP, 1)
+        # A descriptor sent along would be closed by us, and closing can be made to block. Kernels that
+        # cannot refuse it at the sender drop it unread: no room is given for one in receive().
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, 0)
         self._sock = sock
         self._words = {int(word): word for word in alphabet}
-        self._tokens, self._filled_s = BURST, time.monotonic()
+        self._tokens, self._filled_s = BURST, 0.0
         self.refused = 0  # datagrams that were no message, or came too fast
+        self.flooded = False  # whether the last receive() left more unread
 
     def fileno(self) -> int:
         """Return the descriptor, for a selector."""
@@ -114,21 +126,24 @@ class Receiver(Generic[M]):
 
     def receive(self) -> Iterator[Received[M]]:
         """Yield what waits, oldest first; at most BURST datagrams, so that a flood cannot hold the reader."""
+        self.flooded = False
         for _ in range(int(BURST)):
             try:
                 data, control, _, _ = self._sock.recvmsg(2, socket.CMSG_SPACE(_TIMEVAL.size))
             except OSError:  # nothing waits; or, over a socket pair, the other end is gone
                 return
             word = self._words.get(data[0]) if len(data) == 1 else None
-            if word is None or not self._in_rate():
+            sent_s = _sent_s(control)
+            if word is None or not self._in_rate(sent_s):
                 self.refused += 1
             else:
-                yield Received(word, _sent_s(control))
+                yield Received(word, sent_s)
+        self.flooded = True
 
-    def _in_rate(self) -> bool:
-        now_s = time.monotonic()
-        self._tokens = min(BURST, self._tokens + RATE_PER_S * (now_s - self._filled_s))
-        self._filled_s = now_s
+    def _in_rate(self, sent_s: float) -> bool:
+        """Whether it was sent within the rate: what an honest sender said while nobody read is not lost."""
+        self._tokens = min(BURST, self._tokens + RATE_PER_S * max(0.0, sent_s - self._filled_s))
+        self._filled_s = max(self._filled_s, sent_s)
         if self._tokens < 1:
             return False
         self._tokens -= 1

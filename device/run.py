@@ -7,6 +7,7 @@ Rule 3: when the house ends, however it ends, so do all its children, within STO
 
 from __future__ import annotations
 
+import fcntl
 import os
 import selectors
 import signal
@@ -18,12 +19,13 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from broker import embedded
-from device.config import Config, to_toml
+from device.config import Broker, Camera, Config, to_toml
 from device.log import Log
 from device.messages import pair
 from device.stopping import Stop
 
 STOP_MOST_S = 2.5
+SEE_STOP_MOST_S = 1.0  # so that a hung camera leaves `tell` the time for its goodbye
 RESTART_FIRST_S, RESTART_MOST_S = 1.0, 30.0
 STEADY_AFTER_S = 60.0  # a child that lived this long starts the back-off anew
 CONFIG_ERROR = 2  # the exit status of every DoorstepError
@@ -52,7 +54,7 @@ class House:
     _children: list[_Child] = field(default_factory=list)
     _links: list[socket.socket] = field(default_factory=list)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
-    _memory: int = -1
+    _memory: list[int] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         if not self.config.broker.host:
@@ -61,12 +63,11 @@ class House:
                            mqtt_version=embedded.MQTT_VERSION)
             self.config = replace(self.config, broker=here)
             self._add("broker", ["-m", "broker.embedded", str(here.port), str(os.getpid())])
-        self._memory = os.memfd_create("doorstep.toml", 0)  # the children check it again; no disk sees it
-        os.write(self._memory, to_toml(self.config).encode())
         writer, reader = pair()
         self._links += [writer, reader]
-        self._add("tell", self._doorstep("tell", "--events-fd", reader), reader.fileno(), self._memory)
-        self._add("see", self._doorstep("see", "--tell-fd", writer), writer.fileno(), self._memory)
+        # Each gets its own part only: `see` knows of no broker, `tell` of no camera.
+        self._add_own("tell", "--events-fd", reader, replace(self.config, camera=Camera()))
+        self._add_own("see", "--tell-fd", writer, replace(self.config, broker=Broker()))
         self._selector.register(self.stop, selectors.EVENT_READ)
         for child in self._children:
             self._start(child)
@@ -74,9 +75,11 @@ class House:
                 embedded.wait_until_up(self.config.broker.port)
         return self
 
-    def _doorstep(self, name: str, option: str, link: socket.socket) -> list[str]:
-        return ["-m", "device", name, "--config", f"/proc/self/fd/{self._memory}", "--parent", str(os.getpid()),
-                option, str(link.fileno())]
+    def _add_own(self, name: str, option: str, link: socket.socket, config: Config) -> None:
+        memory = _sealed(to_toml(config))
+        self._memory.append(memory)
+        self._add(name, ["-m", "device", name, "--config", f"/proc/self/fd/{memory}", "--parent", str(os.getpid()),
+                         option, str(link.fileno())], link.fileno(), memory)
 
     def _add(self, name: str, arguments: list[str], *fds: int) -> None:
         self._children.append(_Child(name, [sys.executable, *arguments], fds))
@@ -111,7 +114,7 @@ class House:
 
     def _ended(self, child: _Child) -> int | None:
         status = self._reap(child)
-        if child.name == "see" and status == 0:
+        if child.name == "see" and status == 0 and self.config.camera.source == "file":
             return 0  # the recording is over
         if status == CONFIG_ERROR and child.starts == 1:
             return CONFIG_ERROR  # it has said what and why
@@ -137,16 +140,26 @@ class House:
             if child.process is None:
                 continue
             child.process.send_signal(signal.SIGTERM)
+            most_s = SEE_STOP_MOST_S if child.name == "see" else until_s - time.monotonic()
             try:
-                child.process.wait(max(0.0, until_s - time.monotonic()))
+                child.process.wait(max(0.0, most_s))
             except subprocess.TimeoutExpired:
                 child.process.kill()
             self._reap(child)
         for link in self._links:
             link.close()
-        if self._memory >= 0:
-            os.close(self._memory)
+        for memory in self._memory:
+            os.close(memory)
         self._selector.close()
+
+
+def _sealed(text: str) -> int:
+    """Return a file in memory that nobody can change any more, whoever inherits it; no disk sees it."""
+    memory = os.memfd_create("doorstep.toml", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(memory, text.encode())
+    fcntl.fcntl(memory, fcntl.F_ADD_SEALS,
+                fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+    return memory
 
 
 def run(config: Config) -> int:

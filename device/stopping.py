@@ -54,10 +54,10 @@ class Stop:
         self._write.close()
 
 
-def die_with_parent(parent_pid: int) -> None:
-    """Have the kernel send SIGTERM when the parent ends, however it ends; see prctl(2)."""
+def die_with_parent(parent_pid: int, number: signal.Signals) -> None:
+    """Have the kernel send signal `number` when the parent ends, however it ends; see prctl(2)."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+    if libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent_pid:  # it ended before we asked
         os._exit(1)

@@ -54,8 +54,9 @@ def test_a_config_survives_being_written_and_read() -> None:
     ("place = ' '", "place =", "no space at either end"),
     ("[broker]\nhost = '10.0.0.1'\ntls = false", "another machine", "this machine only"),
     ("[broker]\nhost = 'local.host'\ntls = false", "another machine", "this machine only"),
-    ("[broker]\nuser = 'door'", "user and password_file belong together", "both"),
-    ("[broker]\ncert_file = 'a'", "cert_file and key_file belong together", "both"),
+    ("[broker]\nport = 1883", "port is set, but no host", "add: host"),
+    ("[broker]\nhost = 'x'\nuser = 'door'", "user and password_file belong together", "both"),
+    ("[broker]\nhost = 'x'\ncert_file = 'a'", "cert_file and key_file belong together", "both"),
     ("a = ", "doorstep.toml:", "doorstep config example"),
 ])
 def test_a_wrong_setting_is_named_with_what_is_allowed(toml: str, says: str, hint: str) -> None:
@@ -104,6 +105,13 @@ def test_relative_paths_are_taken_from_the_files_own_folder(tmp_path: Path) -> N
     path.write_text('[camera]\nsource = "file"\npath = "walk.mkv"\n[broker]\nhost = "x"\nca_file = "ca.crt"')
     door = config.load(path)
     assert (door.camera.path, door.broker.ca_file) == (f"{tmp_path}/walk.mkv", f"{tmp_path}/ca.crt")
+
+
+def test_a_bare_file_name_makes_whole_paths_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`doorstep run --config doorstep.toml`: the children read it from elsewhere."""
+    (tmp_path / "doorstep.toml").write_text('[broker]\nhost = "x"\nca_file = "ca.crt"')
+    monkeypatch.chdir(tmp_path)
+    assert config.load(Path("doorstep.toml")).broker.ca_file == f"{tmp_path}/ca.crt"
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1"])

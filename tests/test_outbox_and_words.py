@@ -30,14 +30,16 @@ def test_what_waits_survives_a_restart_in_order(tmp_path: Path) -> None:
 
 
 def test_a_full_outbox_drops_the_oldest_and_counts_it() -> None:
-    """Bounded, and nothing is dropped in silence."""
+    """Bounded, and nothing is dropped in silence; but the first may be half said already, and stays."""
     box = Outbox(None, 0.0)
     for n in range(MOST + 3):
         box.push(Alert.MOTION, float(n))
     assert len(box) == MOST
     assert box.dropped == 3
     assert box.head is not None
-    assert box.head.born_s == 3.0
+    assert box.head.born_s == 0.0
+    box.pop()
+    assert box.head.born_s == 4.0
 
 
 def test_the_outbox_holds_no_place_and_no_time_of_day(tmp_path: Path) -> None:
@@ -156,7 +158,7 @@ def test_one_message_is_in_flight_at_a_time_and_an_alert_leaves_only_when_acknow
     assert desk.next(0.0) is None
     desk.connected()  # the connection broke, and there is a new one
     sent = _drain(desk)
-    assert [publish.topic.rsplit("/")[-1] for publish in sent] == ["config", "alert", "event"]
+    assert [publish.topic.rsplit("/")[-1] for publish in sent] == ["alert", "event", "config"]
     assert desk.idle
 
 
@@ -170,7 +172,7 @@ def test_an_acknowledged_half_is_not_said_again() -> None:
     desk.acknowledged()
     desk.next(0.0)
     desk.connected()
-    assert [publish.topic.rsplit("/")[-1] for publish in _drain(desk)] == ["config", "event"]
+    assert [publish.topic.rsplit("/")[-1] for publish in _drain(desk)] == ["event", "config"]
     assert len(box) == 0
 
 
@@ -183,3 +185,50 @@ def test_of_a_state_only_the_latest_is_said() -> None:
     assert _drain(desk) == [WORDS.motion(False)]
     desk.set_motion(False)
     assert _drain(desk) == []
+
+
+def test_an_outbox_that_cannot_write_goes_on_in_memory(tmp_path: Path) -> None:
+    """A runtime directory that vanished at logout must not cost the next alert."""
+    import shutil
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    box = Outbox(folder / "outbox.json", 0.0)
+    box.push(Alert.MOTION, 1.0)
+    assert not box.unwritable
+    shutil.rmtree(folder)
+    box.push(Alert.MOTION, 2.0)
+    assert box.unwritable
+    assert len(box) == 2
+
+
+def test_a_base_that_somebody_else_prepared_is_not_used(runtime_folder: Path) -> None:
+    """Who owns the folder above can swap what is in it for a link to anything of ours."""
+    from device.tell.outbox import runtime_folder as find
+
+    base = runtime_folder / "base"
+    base.mkdir()
+    base.chmod(0o777)
+    assert find({"RUNTIME_DIRECTORY": str(base)}, "front-door") is None
+    base.chmod(0o700)
+    assert find({"RUNTIME_DIRECTORY": str(base)}, "front-door") == base / "front-door"
+    link = runtime_folder / "link"
+    link.symlink_to(base)
+    assert find({"RUNTIME_DIRECTORY": str(link)}, "front-door") is None
+
+
+def test_a_broker_that_breaks_off_on_discovery_gets_the_alerts_all_the_same() -> None:
+    """A packet limit of 300 bytes is a legal choice; the door is not Home Assistant's alone."""
+    box = Outbox(None, 0.0)
+    desk = Desk(WORDS, box)
+    desk.set_status(Status.WATCHING)
+    for _ in range(2):
+        desk.connected()
+        while (publish := desk.next(0.0)) is not None and "homeassistant" not in publish.topic:
+            desk.acknowledged()
+    desk.connected()
+    assert desk.unwelcome
+    box.push(Alert.MOTION, 0.0)
+    assert [publish.topic.rsplit("/")[-1] for publish in _drain(desk)] == ["status", "alert", "event"]
+    desk.announce()
+    assert [publish.topic.rsplit("/")[-1] for publish in _drain(desk)] == ["config"]

@@ -9,10 +9,16 @@ from hypothesis import strategies as st
 
 from device.config import Alerts
 from device.messages import DOWN_AFTER_S, SeeToTell
-from device.tell.policy import CALM_AFTER_S, FAULT, FAULT_AGAIN_AFTER_S, NEXT, STATUS, Eye, Policy
+from device.tell.policy import CALM_AFTER_S, FAULT, FAULT_AGAIN_AFTER_S, MOVES, NEXT, STATUS, Eye, Policy
 from device.tell.words import Alert, Status
 
 S, E, A = SeeToTell.MOTION_STARTED, SeeToTell.MOTION_ENDED, SeeToTell.ALIVE
+B, C, L, W = SeeToTell.VIEW_BLOCKED, SeeToTell.VIEW_CLEAR, SeeToTell.CAMERA_LOST, SeeToTell.MOVING
+
+
+def ticked(policy: Policy, from_s: int, to_s: int) -> list[tuple[int, Alert]]:
+    """Let the clock tick each second, and nothing else come."""
+    return [(second, alert) for second in range(from_s, to_s) for alert in policy.tick(float(second))]
 
 
 def told(policy: Policy, at_s: list[float], lasts_s: float = 1.0) -> list[tuple[float, Alert]]:
@@ -83,7 +89,7 @@ def test_every_motion_that_starts_ends() -> None:
         policy, now_s = Policy(Alerts(), 0.0), 0.0
         for now_s, word in enumerate(words):
             policy.on(word, float(now_s))
-        policy.tick(now_s + DOWN_AFTER_S + 0.1)
+        ticked(policy, int(now_s), int(now_s + DOWN_AFTER_S) + 2)
         assert not policy.moving
         assert policy.status is Status.NO_CAMERA
 
@@ -93,12 +99,67 @@ def test_every_motion_that_starts_ends() -> None:
 def test_silence_is_no_camera_after_five_seconds_and_not_before() -> None:
     """A dead camera that nobody noticed is the worst failure; a hiccup is none."""
     policy = fresh()
-    assert policy.tick(4.9) == []
+    assert ticked(policy, 0, 6) == []
     assert policy.status is Status.WATCHING
-    assert policy.tick(5.1) == [Alert.NO_CAMERA]
-    assert policy.tick(6.1) == []
-    assert policy.on(A, 7.0) == [Alert.CAMERA_BACK]
+    assert ticked(policy, 6, 60) == [(6, Alert.NO_CAMERA)]
+    assert policy.on(A, 61.0) == [Alert.CAMERA_BACK]
     assert policy.status is Status.WATCHING
+
+
+def test_our_own_absence_is_not_the_cameras() -> None:
+    """A suspended machine wakes up to a camera that has had no time to say a word."""
+    policy = fresh()
+    ticked(policy, 0, 3)
+    assert ticked(policy, 100, 105) == []
+    assert ticked(policy, 105, 120) == [(106, Alert.NO_CAMERA)]
+
+
+def test_a_camera_that_dies_soon_after_its_last_fault_is_told_in_the_end() -> None:
+    """The owner's last word must never be "camera back" of a camera that is dead."""
+    policy = fresh()
+    assert policy.on(L, 1.0) == [Alert.NO_CAMERA]
+    assert policy.on(A, 30.0) == [Alert.CAMERA_BACK]
+    assert policy.on(L, 40.0) == []
+    assert ticked(policy, 41, 2000) == [(601, Alert.NO_CAMERA)]
+
+
+def test_a_sign_of_life_mends_what_was_lost() -> None:
+    """A full socket may have cost the end of a motion, its beginning, or a view's clearing."""
+    policy = fresh()
+    policy.on(S, 1.0)
+    policy.on(A, 2.0)
+    assert not policy.moving
+    policy = fresh()
+    assert policy.on(W, 1.0) == [Alert.MOTION]
+    assert policy.moving
+    assert policy.on(W, 2.0) == []
+    policy = fresh()
+    policy.on(B, 1.0)
+    assert policy.on(A, 2.0) == [Alert.VIEW_CLEAR]
+    assert policy.status is Status.WATCHING
+
+
+def test_a_tell_that_starts_before_a_covered_lens_says_so() -> None:
+    """Status must not be "watching" for ever because the word was said before our time."""
+    policy = Policy(Alerts(), 100.0)
+    assert policy.on(B, 101.0) == [Alert.VIEW_BLOCKED]
+    assert policy.status is Status.VIEW_BLOCKED
+
+
+def test_nobody_says_clear_of_a_view_that_was_only_lost() -> None:
+    """A `see` that restarts under a spray can has forgotten how the view should look."""
+    policy = fresh()
+    policy.on(B, 1.0)
+    assert policy.on(L, 2.0) == [Alert.NO_CAMERA]
+    assert policy.on(A, 3.0) == [Alert.CAMERA_BACK]
+
+
+def test_visits_that_waited_for_tell_are_apart_as_they_were() -> None:
+    """What came minutes apart while `tell` was down is not one visit, nor a reason to be silent now."""
+    policy = Policy(Alerts(), 1000.0)
+    assert [policy.on(S, at_s) for at_s in (400.0, 990.0)] == [[Alert.MOTION], [Alert.MOTION]]
+    policy.on(E, 991.0)
+    assert policy.on(S, 1021.0) == [Alert.MOTION]
 
 
 def test_a_lost_camera_is_told_at_once() -> None:
@@ -110,7 +171,7 @@ def test_a_camera_that_was_never_there_is_told() -> None:
     """After a power cut the ribbon may be loose; nothing must look well just because nothing came."""
     policy = Policy(Alerts(), 100.0)
     assert policy.status is None
-    assert policy.tick(105.1) == [Alert.NO_CAMERA]
+    assert ticked(policy, 100, 110) == [(106, Alert.NO_CAMERA)]
 
 
 def test_a_loose_ribbon_is_told_once_not_a_hundred_times() -> None:
@@ -129,7 +190,8 @@ def test_a_blocked_view_is_told_and_so_is_its_end() -> None:
     """Somebody with a spray can."""
     policy = fresh()
     assert policy.on(SeeToTell.VIEW_BLOCKED, 1.0) == [Alert.VIEW_BLOCKED]
-    assert policy.on(A, 2.0) == []
+    assert policy.on(B, 2.0) == []
+    assert policy.on(S, 2.5) == [Alert.MOTION]
     assert policy.status is Status.VIEW_BLOCKED
     assert policy.on(SeeToTell.VIEW_CLEAR, 3.0) == [Alert.VIEW_CLEAR]
 
@@ -146,6 +208,7 @@ def test_a_blocked_view_that_then_dies_is_both() -> None:
 def test_the_tables_are_complete() -> None:
     """Every message has a meaning in every state, and every state a word."""
     assert set(NEXT) == set(STATUS) == set(Eye)
+    assert set(MOVES) == set(SeeToTell)
     assert all(set(row) == set(SeeToTell) for row in NEXT.values())
     assert all(Eye.UNKNOWN not in row.values() for row in NEXT.values())
     assert set(FAULT) == {eye for eye in Eye if STATUS[eye] not in (None, Status.WATCHING)}

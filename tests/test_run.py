@@ -105,14 +105,48 @@ def test_one_signal_stops_all_within_three_seconds(tmp_path: Path, number: signa
     assert "Traceback" not in said(tmp_path)
 
 
-def test_no_child_outlives_a_house_that_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("hangs", [False, True], ids=["healthy", "a camera that hangs"])
+def test_no_child_outlives_a_house_that_is_killed(tmp_path: Path, hangs: bool) -> None:
     """A camera process that nobody started is the last thing anybody wants."""
-    with house(tmp_path, PORCH) as process:
-        until(lambda: "connected to" in said(tmp_path) and "watching at" in said(tmp_path), "the house to stand")
+    with house(tmp_path, hung_camera(tmp_path) if hangs else PORCH) as process:
+        until(lambda: "connected to" in said(tmp_path), "the house to stand")
+        time.sleep(1)
         pids = children(process.pid)
         process.kill()
         process.wait(10)
         until(lambda: not any(alive(pid) for pid in pids.values()), "the children to end", 5)
+
+
+def hung_camera(folder: Path) -> str:
+    """A recording that never gives a byte: FFmpeg waits for it and hears no signal."""
+    os.mkfifo(folder / "hung.mkv")
+    return '[camera]\nsource = "file"\npath = "hung.mkv"\n'
+
+
+def test_a_camera_that_hangs_does_not_cost_tell_its_goodbye(tmp_path: Path, broker: Mosquitto, phone: Phone) -> None:
+    """Stopped within three seconds, and "offline" said, not left to the last will."""
+    with house(tmp_path, hung_camera(tmp_path) + plain(broker.port)) as process:
+        phone.wait("status", "no camera")
+        began_s = time.monotonic()
+        process.terminate()
+        assert process.wait(10) == 0
+        assert time.monotonic() - began_s < 3
+    phone.wait("status", "offline")
+    assert phone.said("motion")[-1] == "OFF"
+
+
+def test_inv_one_way_the_configuration_is_no_letter_box(tmp_path: Path, broker: Mosquitto, phone: Phone) -> None:
+    """A taken `see` must not be able to rewrite what `tell` reads at its next start; nor does it know the broker."""
+    with house(tmp_path, PORCH + plain(broker.port)) as process:
+        phone.wait("status", "watching")
+        pids = children(process.pid)
+        for name, pid in pids.items():
+            memory = [fd for fd in Path(f"/proc/{pid}/fd").iterdir() if "memfd:" in str(fd.readlink())]
+            assert len(memory) == 1
+            assert (str(broker.port) in memory[0].read_text()) is (name == "tell")
+            with pytest.raises(PermissionError), memory[0].open("r+b") as file:
+                file.write(b"x")
+                file.flush()
 
 
 def test_a_child_that_dies_is_started_again_and_the_owner_told(tmp_path: Path, broker: Mosquitto, phone: Phone) -> None:
@@ -125,8 +159,10 @@ def test_a_child_that_dies_is_started_again_and_the_owner_told(tmp_path: Path, b
         until(lambda: phone.said("status")[-1] == "no camera", "no camera")
         os.kill(children(process.pid)["see"], signal.SIGKILL)
         until(lambda: phone.said("status")[-1] == "watching", "watching again")
+        os.kill(children(process.pid)["see"], signal.SIGTERM)
+        until(lambda: "see ended (exit status 0)" in said(tmp_path), "see to be missed")
         assert "no camera at front door" in phone.said("alert")
-        assert said(tmp_path).count("starting it again") == 2
+        assert said(tmp_path).count("starting it again") == 3
 
 
 def test_watching_writes_nothing_to_any_disk(tmp_path: Path, broker: Mosquitto, phone: Phone) -> None:

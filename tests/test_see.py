@@ -77,7 +77,7 @@ def test_it_says_alive_each_second_because_frames_come(seer: Seer) -> None:
 
 def _alive(seer: Seer) -> int:
     seer.heard += seer.receiver.receive()
-    return sum(received.message is SeeToTell.ALIVE for received in seer.heard)
+    return sum(received.message in (SeeToTell.ALIVE, SeeToTell.MOVING) for received in seer.heard)
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["nobody reads", "the socket is full"])

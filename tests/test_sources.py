@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import av
@@ -154,3 +155,17 @@ def test_a_zone_outside_the_picture_is_refused() -> None:
     """Better an error than an eye on nothing."""
     with pytest.raises(ConfigError, match="640 x 360"):
         Zone.parse("600,0,41,10").watched(640, 360)
+
+
+def test_inv_see_has_no_network_a_path_is_a_path_and_never_an_address() -> None:
+    """FFmpeg takes tcp: and http: for paths; a setting must not make the eye connect to anything."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.3)
+        port = server.getsockname()[1]
+        for address in (f"tcp://127.0.0.1:{port}", f"tcp:/127.0.0.1:{port}", f"http://127.0.0.1:{port}/x.mp4"):
+            with pytest.raises(RecordingError):
+                Recording(Path(address))
+            with pytest.raises(CameraError):
+                open_camera(Camera(source="v4l2", device=address))
+        with pytest.raises(TimeoutError):
+            server.accept()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ import trustme
 
 from device.messages import SeeToTell
 from device.tell.words import EXPIRY_S, PAYLOAD_MOST_BYTES
-from tests.rig import Mosquitto, Phone, Teller, free_port, plain, until
+from tests.rig import Mosquitto, Phone, Teller, environment, free_port, plain, until
 
 QUICK = "[alerts]\ncooldown_s = 0"
 
@@ -212,3 +213,16 @@ def test_inv_one_way_what_is_no_message_is_refused_counted_and_said(teller: Tell
         assert phone.said("alert") == []
         teller.motion()
         phone.wait("alert", "motion at front door")
+
+
+def test_inv_one_way_only_a_unix_datagram_socket_is_taken_for_the_wall(tmp_path: Path) -> None:
+    """A typo in a unit must not make a network port the way in."""
+    (tmp_path / "doorstep.toml").write_text(plain(free_port()))
+    for family, kind in ((socket.AF_INET, socket.SOCK_DGRAM), (socket.AF_UNIX, socket.SOCK_STREAM)):
+        with socket.socket(family, kind) as wrong:
+            command = [sys.executable, "-m", "device", "tell", "--config", str(tmp_path / "doorstep.toml"),
+                       "--events-fd", str(wrong.fileno())]
+            done = subprocess.run(command, pass_fds=[wrong.fileno()], capture_output=True, text=True, check=False,
+                                  env=environment(), timeout=20)
+            assert done.returncode == 2
+            assert "no Unix datagram socket" in done.stderr

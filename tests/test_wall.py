@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Iterator
@@ -169,3 +170,25 @@ def test_a_sender_finds_a_reader_that_comes_late_and_one_that_comes_again(tmp_pa
                 assert [received.message for received in receiver.receive()] == [SeeToTell.MOTION_STARTED]
             Path(path).unlink()
         assert sender.unsent == 1
+
+
+def test_inv_one_way_a_descriptor_sent_along_never_arrives(link: tuple[socket.socket, socket.socket]) -> None:
+    """A socket or a file in disguise would be a second way through the wall."""
+    writer, reader = link
+    receiver = fresh(reader)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(20):
+        with socket.socket() as parcel, contextlib.suppress(PermissionError):  # refused at once by newer kernels
+            socket.send_fds(writer, [b"M"], [parcel.fileno()])
+        list(receiver.receive())
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_what_waited_for_its_reader_is_within_the_rate_if_it_was_sent_so(tmp_path: Path) -> None:
+    """A `tell` that was away must not refuse an honest hour because it reads it in a second."""
+    writer, reader = pair()
+    with writer, reader:
+        receiver = fresh(reader)
+        now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+        assert [receiver._in_rate(now_s + n / messages.RATE_PER_S) for n in range(500)].count(False) == 0
+        assert [receiver._in_rate(now_s + 200) for n in range(500)].count(True) <= BURST + 300

@@ -31,7 +31,7 @@ import math
 import numpy as np
 
 from device.messages import SeeToTell
-from device.see.detector_body import Trace
+from device.see.detector_body import Mask, Trace
 from device.see.detector_cells import Cells, Grid
 from device.see.detector_episode import NEXT, Notice, Stage
 from device.see.detector_light import Steadiness
@@ -86,6 +86,7 @@ class Detector:
         self._health = Health()
         self._size_px: tuple[int, ...] = ()
         self._t_s = -math.inf
+        self._changed: Mask | None = None
         self.changed_share = 0.0  # of the cells, 0 to 1
         self.body_cells = 0  # in the densest window, 0 to 45
         self.evidence = 0.0  # share of what is enough, 0 to 1
@@ -96,6 +97,11 @@ class Detector:
     def noise_levels(self) -> float:
         """Mean noise of a cell's difference, in levels; computed when asked for."""
         return float(self._place.noise.mean()) if self._size_px else 0.0
+
+    @property
+    def changed(self) -> Mask | None:
+        """A copy of which cells changed in the last frame, bool (rows, columns); None before the first look."""
+        return self._changed.copy() if self._changed is not None else None
 
     def step(self, frame: Frame) -> tuple[SeeToTell, ...]:
         """Look at the next frame and say what has begun or ended, mostly nothing.
@@ -129,6 +135,7 @@ class Detector:
             self._place, self._trace = Place(self._grid.shape), Trace(self._grid.shape)
             self._size_px = luma.shape
         self._place.restart(self._grid.cells(luma))
+        self._changed = None
         self._trace.clear()
         self._steadiness = Steadiness()
         self._t_s = self._began_s = t_s
@@ -139,7 +146,7 @@ class Detector:
     def _look(self, cells: Cells, dt_s: float) -> Notice:
         self.unrest_share = self._place.relight(cells)
         unsteady = self._steadiness.unsteady(self.unrest_share, self._t_s, dt_s)
-        changed = self._place.changed(cells, unsteady)
+        changed = self._changed = self._place.changed(cells, unsteady)
         count = int(np.count_nonzero(changed))
         self.changed_share = count / changed.size
         if self._is_blind():

@@ -24,6 +24,10 @@ from device.stopping import Stop
 REOPEN_FIRST_S, REOPEN_MOST_S = 1.0, 60.0
 CLOSE_MOST_S = 3.0
 
+# What a message of the detector says of the state that signs of life repeat.
+MOVES = {SeeToTell.MOTION_STARTED: True, SeeToTell.MOTION_ENDED: False}
+BLOCKS = {SeeToTell.VIEW_BLOCKED: True, SeeToTell.VIEW_CLEAR: False}
+
 
 def run(config: Config, to_tell: socket.socket, address: str | None = None) -> int:
     """Watch until asked to stop, or until a recording ends. Raise CameraError where none can be opened.
@@ -59,12 +63,15 @@ class _Eye:
     def __init__(self, config: Config, to_tell: Sender[SeeToTell], log: Log) -> None:
         self._config, self._to_tell, self._log = config, to_tell, log
         self._trouble = ""
+        self._moving = self._blocked = False
+        self._unsent_before = 0
         self.frames = 0  # since the camera was opened last
         self._frames_in_all = 0
 
     def watch(self, camera: Camera, stop: Stop) -> None:
         """Look at frames until there are no more."""
         detector: Detector | None = None
+        self._moving = self._blocked = False
         alive_s = -ALIVE_EVERY_S
         for frame in camera.frames():
             if stop.asked:
@@ -74,16 +81,28 @@ class _Eye:
                 detector = Detector(self._config.detector.sensitivity, mask)
             for message in detector.step(frame):
                 self._to_tell.send(message)
+                self._moving = MOVES.get(message, self._moving)
+                self._blocked = BLOCKS.get(message, self._blocked)
             now_s = time.monotonic()
             if now_s - alive_s >= ALIVE_EVERY_S:
                 alive_s = now_s
-                self._to_tell.send_alive(SeeToTell.ALIVE)
-                self._log.count("tell does not take messages", self._to_tell.unsent)
+                self._say_alive()
             if not self.frames:
                 self._log.say(f"watching at {frame.luma.shape[1]} x {frame.luma.shape[0]}")
                 self._trouble = ""
             self.frames += 1
             self._frames_in_all += 1
+
+    def _say_alive(self) -> None:
+        word = SeeToTell.ALIVE
+        if self._blocked:
+            word = SeeToTell.VIEW_BLOCKED
+        elif self._moving:
+            word = SeeToTell.MOVING
+        self._to_tell.send_alive(word)
+        if self._to_tell.unsent and not self._unsent_before:  # once: a growing count would date events
+            self._log.say("tell does not take messages; watching goes on")
+        self._unsent_before = self._to_tell.unsent
 
     def stopped(self) -> None:
         """Say at the end what was looked at, and what nobody took."""

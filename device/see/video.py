@@ -163,7 +163,7 @@ class Webcam:
 
 def _open(path: Path) -> Any:
     try:
-        container = av.open(str(path))
+        container = av.open(f"file:{path}")  # FFmpeg would take tcp:, http: and more for paths, and connect
     except (OSError, ValueError) as error:
         raise RecordingError(f"{path}: {_why(error)}", "give a video file or a folder of numbered images") from None
     if not container.streams.video:
@@ -173,6 +173,8 @@ def _open(path: Path) -> Any:
 
 
 def _open_device(device: str) -> Any:
+    if not Path(device).is_char_device():
+        raise CameraError(f"{device}: no such camera", "try: v4l2-ctl --list-devices")
     try:
         return av.open(device, format="v4l2")
     except (OSError, ValueError) as error:

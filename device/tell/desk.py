@@ -3,6 +3,7 @@
 Rule 1: an alert leaves the outbox only when the broker has acknowledged all of it.
 Rule 2: of a state only the latest counts; of the alerts every one does.
 Rule 3: after a connection every retained word is said again, so the broker never holds a stale one.
+        No word may keep an alert waiting but the status.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from device.tell.discovery import discovery
 from device.tell.outbox import Outbox
 from device.tell.words import Publish, Status, Words
+
+UNWELCOME_AFTER = 2  # once may be chance
 
 
 class Desk:
@@ -24,10 +27,12 @@ class Desk:
         self._unsaid: set[str] = set()
         self._event_due = False  # the head's alert is acknowledged, its event is not yet
         self._flying: str | None = None
+        self._unwelcome = 0  # connections in a row that broke on the discovery document
         self.announce()
 
     def announce(self) -> None:
         """Say the discovery document (again): at the start, and when Home Assistant comes online."""
+        self._unwelcome = 0
         self._hold("discovery", discovery(self._words), again=True)
 
     def set_status(self, status: Status) -> None:
@@ -45,8 +50,14 @@ class Desk:
 
     def connected(self) -> None:
         """A fresh connection: whatever was in flight is not acknowledged any more, all states are due."""
+        self._unwelcome = self._unwelcome + 1 if self._flying == "discovery" else 0
         self._flying = None
-        self._unsaid = set(self._states)
+        self._unsaid = set(self._states) - ({"discovery"} if self.unwelcome else set())
+
+    @property
+    def unwelcome(self) -> bool:
+        """Whether the broker breaks off on the discovery document: then it is not said until asked for."""
+        return self._unwelcome >= UNWELCOME_AFTER
 
     def next(self, now_s: float) -> Publish | None:
         """Return the next message and count it as in flight; None while one is, or when all is said."""
@@ -61,12 +72,11 @@ class Desk:
         return None
 
     def _order(self) -> tuple[tuple[str, Callable[[float], Publish | None]], ...]:
-        """First what makes an alert understood, then the alerts, then what only dashboards show."""
+        alert, motion = ("alert", self._head), ("motion", lambda _: self._due("motion"))
         return (
-            ("discovery", lambda _: self._due("discovery")),
             ("status", lambda _: self._due("status")),
-            ("alert", self._head),
-            ("motion", lambda _: self._due("motion")),
+            *((motion, alert) if self._event_due else (alert, motion)),  # words, switch, event
+            ("discovery", lambda _: self._due("discovery")),
         )
 
     def _due(self, name: str) -> Publish | None:

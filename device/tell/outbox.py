@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ class Outbox:
         self._queue: deque[Waiting] = deque(maxlen=MOST)
         self.dropped = 0
         self.unreadable = False  # a file was there that we did not write; it was set aside as empty
+        self.unwritable = False  # the folder is gone or full; from then on memory only
         if path is not None and path.exists():
             self._queue.extend(self._read(path, now_s))
 
@@ -48,7 +50,9 @@ class Outbox:
 
     def push(self, alert: Alert, born_s: float) -> None:
         """Let an alert wait its turn."""
-        self.dropped += len(self._queue) == MOST
+        if len(self._queue) == MOST:
+            self.dropped += 1
+            del self._queue[1]  # the first may be half said already
         self._queue.append(Waiting(alert, born_s))
         self._write()
 
@@ -62,9 +66,12 @@ class Outbox:
             return
         whole = json.dumps([[waiting.alert.value, waiting.born_s] for waiting in self._queue])
         fresh = self._path.with_suffix(".new")
-        fresh.touch(0o600)
-        fresh.write_text(whole)
-        fresh.replace(self._path)
+        try:
+            fresh.touch(0o600)
+            fresh.write_text(whole)
+            fresh.replace(self._path)
+        except OSError:  # `tell` says so once; an alert matters more than its second copy
+            self._path, self.unwritable = None, True
 
     def _read(self, path: Path, now_s: float) -> list[Waiting]:
         try:
@@ -96,16 +103,19 @@ def runtime_folder(environment: dict[str, str], device_id: str) -> Path | None:
     mountinfo = Path("/proc/self/mountinfo").read_text()
     given = environment.get("RUNTIME_DIRECTORY")
     user = environment.get("XDG_RUNTIME_DIR")
-    bases = [given] if given else [f"{user}/doorstep"] * bool(user) + [f"/dev/shm/doorstep-{os.getuid()}"]  # noqa: S108 - refused below unless it is ours alone
+    bases = [given] if given else [f"{user}/doorstep"] * bool(user) + [f"/dev/shm/doorstep-{os.getuid()}"]  # noqa: S108 - ours alone, or refused
     for base in map(Path, bases):
-        if not is_memory(base, mountinfo):
-            continue
-        folder = base / device_id
-        try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            seen = folder.lstat()
-        except OSError:
-            continue  # not ours to use: the next one, or none, which the caller says
-        if seen.st_uid == os.getuid() and not seen.st_mode & 0o077:
-            return folder
+        # /dev/shm is everybody's: both folders must be ours, or somebody else could change what is in them.
+        if is_memory(base, mountinfo) and _ours(base, 0o022) and _ours(base / device_id, 0o077):
+            return base / device_id
     return None
+
+
+def _ours(folder: Path, forbidden_bits: int) -> bool:
+    """Make `folder` where it is missing; whether it is a folder, of ours, and shut to others."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        seen = folder.lstat()
+    except OSError:  # not ours to make or to look at: the next one, or none, which the caller says
+        return False
+    return stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid() and not seen.st_mode & forbidden_bits

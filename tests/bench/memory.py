@@ -38,7 +38,7 @@ SETTLE_S = 3.0  # after "watching": start-up's garbage is collected, the first f
 LOOKS = 10  # growth is counted from the first of them on: by then visitors have been, and buffers are made
 # 150 frames a second: the porch's 80 visitors, come and gone, stay under the wall's rate, and one core can draw them.
 FASTER = 15.0
-# Fifty times the 0.02 MB that were seen; 1 MB in 18,000 frames would be 58 bytes a frame, 50 MB a day.
+# Seen: 0.05 to 0.3 MB, a buffer that a rare scene makes larger, once. 1 MB in 18,000 frames is 58 bytes a frame.
 GROWTH_MOST_MB = 1.0
 PROBE_BYTES = 1 << 16  # a few pages, so that one that was dirty already hides nothing
 
