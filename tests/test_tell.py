@@ -203,6 +203,27 @@ def test_inv_tls_or_nothing_a_broker_is_believed_only_with_the_right_certificate
                 assert teller.process is not None and teller.process.poll() is None
 
 
+def test_a_client_certificate_opens_the_door_where_a_password_would(tmp_path: Path) -> None:
+    """Some brokers know their devices by certificate; without one they let nobody in."""
+    authority = trustme.CA()
+    server, client = authority.issue_cert("localhost"), authority.issue_cert("front-door@doorstep.example")
+    authority.cert_pem.write_to_path(tmp_path / "ca.crt")
+    for name, certificate in (("server", server), ("client", client)):
+        certificate.private_key_pem.write_to_path(tmp_path / f"{name}.key")
+        certificate.cert_chain_pems[0].write_to_path(tmp_path / f"{name}.crt")
+        (tmp_path / f"{name}.key").chmod(0o600)
+    lines = [f"certfile {tmp_path}/server.crt", f"keyfile {tmp_path}/server.key", f"cafile {tmp_path}/ca.crt",
+             "require_certificate true"]
+    with Mosquitto(tmp_path, *lines) as broker:
+        toml = f'[broker]\nhost = "localhost"\nport = {broker.port}\nca_file = "ca.crt"\n'
+        with Teller(tmp_path, toml) as teller:
+            teller.says("trying again")
+            teller.stop()
+            assert "connected to" not in teller.log.read_text()
+        with Teller(tmp_path, toml + 'cert_file = "client.crt"\nkey_file = "client.key"\n') as teller:
+            teller.says("connected to localhost")
+
+
 def test_inv_one_way_what_is_no_message_is_refused_counted_and_said(teller: Teller, phone: Phone) -> None:
     """A taken `see` may send what it likes: only the alphabet has an effect."""
     with teller:

@@ -332,40 +332,83 @@ def test_what_is_shown_cannot_steer_the_terminal() -> None:
         assert shown.isprintable()
 
 
-def walkers(place: np.ndarray, contrast: int) -> Iterator[Frame]:
+class Differs:
+    """A detector that looks at nothing but how far a frame differs from the first: the same for a picture and its negative."""
+
+    def __init__(self, sensitivity: int = 3, watched: object = None) -> None:
+        self.changed: np.ndarray | None = None
+        self.noise_levels = self.evidence = 0.0
+        self.reason = Reason.WARMING_UP
+        self._first: np.ndarray | None = None
+
+    def step(self, frame: Frame) -> tuple[SeeToTell, ...]:
+        cells = frame.luma.reshape(60, 2, 80, 2).mean((1, 3))
+        self._first = cells if self._first is None else self._first
+        far = np.abs(cells - self._first)
+        self.changed, self.noise_levels = far > 20, float(far.std())
+        self.evidence = min(1.0, float(far.mean()) / 5)
+        self.reason = Reason.BODY if self.evidence >= 1 else Reason.QUIET
+        return (SeeToTell.MOTION_STARTED,) if self.evidence >= 1 else ()
+
+
+def crossing(place: np.ndarray, contrast: int) -> Iterator[Frame]:
     """Somebody crosses; what lies behind them is `place`, and they differ from it by `contrast`."""
-    rng = np.random.default_rng(3)
-    for n in range(60):
-        picture = place + rng.normal(0, 1, place.shape) * np.sign(contrast)
-        if 25 <= n < 50:
-            picture[40:110, 3 * (n - 25):3 * (n - 25) + 24] += contrast
-        yield Frame(picture.round().clip(0, 255).astype(np.uint8), n / 10)
+    for n in range(40):
+        picture = place.copy()
+        if 5 <= n < 30:
+            picture[40:110, 3 * n:3 * n + 24] += contrast
+        yield Frame(picture.astype(np.uint8), n / 10)
 
 
 def screens(frames: Iterator[Frame]) -> list[str]:
-    """Every screen of a walk, at two sizes."""
-    state, detector, drawn = FRESH, Detector(), []
-    for frame in frames:
-        told = detector.step(frame)
-        state = take_frame(state, Verdict.of(detector, told, frame.t_s, frame.t_s))
-        drawn += [text(state), text(state, 200, 50)]
+    """Every screen of a walk in colour, by the real reader of frames, at two sizes."""
+    state, drawn = FRESH, []
+    console = Console(force_terminal=True, width=200, color_system="truecolor", file=io.StringIO())
+    with Eye(Paced(frames, sleep=lambda _: None), NOTHING) as eye:
+        until(lambda: eye.over, "the end")
+        for verdict in eye.verdicts():
+            state = take_frame(state, dataclasses.replace(verdict, at_s=verdict.t_s))
+            for size in ((80, 24), (200, 50)):
+                with console.capture() as captured:
+                    for line in lines(state, *size):
+                        console.print(line)
+                drawn.append(captured.get())
     return drawn
 
 
-def test_two_pictures_with_the_same_changes_make_the_same_screens() -> None:
-    """No brightness reaches the screen: not the place's, not the visitor's, not which is the darker."""
-    rng = np.random.default_rng(7)
-    place = np.full((120, 160), 128.0)
-    shown = screens(walkers(place, 60))
-    assert shown == screens(walkers(place, -60))
+def test_two_pictures_with_the_same_changes_make_the_same_screens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No brightness reaches the screen, as a sign or as a colour: not the place's, not the visitor's, not which is darker."""
+    monkeypatch.setattr("device.walk_eye.Detector", Differs)
+    place = np.random.default_rng(7).integers(100, 156, (12, 16)).repeat(10, 0).repeat(10, 1)
+    shown = screens(crossing(place, 60))
+    assert len(shown) == 80
     assert any("a body moves" in screen for screen in shown)
     assert any("█" in screen for screen in shown)
-    # A structured place and its negative: the same cells, reason, evidence to the per cent, and noise.
-    checked = rng.integers(100, 156, (12, 16)).repeat(10, 0).repeat(10, 1).astype(float)
-    inside = screens(walkers(checked, 40))
-    outside = screens(walkers(255 - checked, -40))
-    grids = [[line[:51] for line in screen.splitlines()[:15]] for screen in inside[::2]]
-    assert grids[:25] == [[line[:51] for line in screen.splitlines()[:15]] for screen in outside[::2]][:25]
+    assert screens(crossing(255 - place, -60)) == shown  # the negative
+    assert screens(crossing(place, -60)) == shown  # a dark visitor in the place of a bright one
+    assert screens(crossing(np.full((120, 160), 90), 60)) == shown  # another place altogether
+    assert screens(crossing(place, 5)) != shown  # and the comparison can fail
+
+
+def test_a_real_walk_lights_the_cells_walked_through_and_says_what_would_be_told() -> None:
+    """With the detector of the device."""
+    place = np.random.default_rng(7).integers(100, 156, (12, 16)).repeat(10, 0).repeat(10, 1)
+
+    def frames() -> Iterator[Frame]:
+        noise = np.random.default_rng(3)
+        yield from (Frame((place + noise.normal(0, 1, place.shape)).astype(np.uint8), n / 10) for n in range(30))
+        for frame in crossing(place, 60):
+            yield Frame((frame.luma + noise.normal(0, 1, place.shape)).astype(np.uint8), 3 + frame.t_s)
+
+    state = FRESH
+    with Eye(Paced(frames(), sleep=lambda _: None), NOTHING) as eye:
+        until(lambda: eye.over, "the end")
+        for verdict in eye.verdicts():
+            state = take_frame(state, verdict)
+    lit = {(row, column) for row in range(MASK_ROWS) for column in range(MASK_COLUMNS) if sign(state, row, column) is not Sign.QUIET}
+    assert {(7, 4), (7, 6), (9, 8)} <= lit
+    assert not {(row, column) for row, column in lit if row < 3 or column > 12}
+    assert "motion at front door" in text(state)
 
 
 # The file
