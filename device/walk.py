@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from device.config import Config
 from device.errors import ConfigError, DoorstepError
@@ -141,32 +142,28 @@ class _Painter:
 
     def __init__(self) -> None:
         self._size: os.terminal_size | None = None
-        self._lines: list[str] = []
+        self._lines: list[Text] = []
         self._console = Console()
 
     def paint(self, state: State, size: os.terminal_size) -> None:
         """Bring the screen up to date."""
-        new = size != self._size
-        if new:
+        sent = ""
+        if size != self._size:
             self._console = Console(width=size.columns, height=size.lines, highlight=False)
-        console = self._console
-        plain = console.options.ascii_only
-        now = [_styled(console, line) for line in lines(state, size.columns, size.lines, plain=plain)]
-        now += [""] * (size.lines - len(now))
-        before = [""] * size.lines if new else self._lines
-        sent = "\x1b[2J" if new else ""
-        for number, (line, old) in enumerate(zip(now, before, strict=True), start=1):
+            self._size, self._lines, sent = size, [Text()] * size.lines, "\x1b[2J"
+        now = lines(state, size.columns, size.lines, plain=self._console.options.ascii_only)
+        now += [Text()] * (size.lines - len(now))
+        for number, (line, old) in enumerate(zip(now, self._lines, strict=True), start=1):
             if line != old:
-                sent += f"\x1b[{number};1H{line}\x1b[K"
-        self._size, self._lines = size, now
+                sent += f"\x1b[{number};1H{self._styled(line)}\x1b[K"
+        self._lines = now
         if sent:
             _write(sent)
 
-
-def _styled(console: Console, line: object) -> str:
-    with console.capture() as captured:
-        console.print(line, end="", no_wrap=True, overflow="crop")
-    return captured.get()
+    def _styled(self, line: Text) -> str:
+        with self._console.capture() as captured:
+            self._console.print(line, end="", no_wrap=True, overflow="crop")
+        return captured.get()
 
 
 def _write(text: str) -> None:

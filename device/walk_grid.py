@@ -7,6 +7,7 @@ Rule 2: every sign differs without colour too, and in ASCII.
 from __future__ import annotations
 
 import enum
+from itertools import groupby
 from typing import NamedTuple
 
 from rich.text import Text
@@ -17,8 +18,11 @@ from device.walk_model import State
 
 
 def printable(words: str, style: str = "") -> Text:
-    """The only way into a line: what could steer the terminal is not printed."""
-    return Text("".join(letter if letter.isprintable() else "?" for letter in words), style, no_wrap=True)
+    """The only way into a line: what could steer the terminal is not printed.
+
+    The style is a span's and not the Text's own, which would go on over whatever is added to it.
+    """
+    return Text.assemble(("".join(letter if letter.isprintable() else "?" for letter in words), style), no_wrap=True)
 
 
 class _Look(NamedTuple):
@@ -65,33 +69,38 @@ def grid(state: State, high: int, plain: bool) -> list[Text]:
     inner = grid_width(high) - 2
     drawn = [printable(corner[0] + title + line * (inner - len(title)) + corner[1], "dim")]
     for row in range(MASK_ROWS):
+        signs = [sign(state, row, column) for column in range(MASK_COLUMNS)]
         for part in range(high):
-            text = printable(wall, "dim")
-            for column in range(MASK_COLUMNS):
-                text += _gap(state, row, column)
-                text += _fill(sign(state, row, column), wide, plain, middle=part == high // 2)
-            drawn.append(text + _gap(state, row, MASK_COLUMNS) + printable(wall, "dim"))
+            tokens = [(wall, "dim")]
+            for column, look in enumerate(signs):
+                tokens.append(_gap(state, row, column, look.value.style))
+                tokens.append((_fill(look, wide, plain, middle=part == high // 2), look.value.style))
+            tokens += [_gap(state, row, MASK_COLUMNS, ""), (wall, "dim")]
+            drawn.append(_joined(tokens))
     return [*drawn, printable(corner[2] + line * inner + corner[3], "dim")]
 
 
-def _gap(state: State, row: int, column: int) -> Text:
-    """What stands left of a cell: a bracket of the cursor, or nothing."""
+def _joined(tokens: list[tuple[str, str]]) -> Text:
+    """One Text of as few pieces as there are changes of style: a small device draws this ten times a second."""
+    runs = groupby(tokens, key=lambda token: token[1])
+    return Text.assemble(*(("".join(words for words, _ in run), style) for style, run in runs))
+
+
+def _gap(state: State, row: int, column: int, style: str) -> tuple[str, str]:
+    """What stands left of a cell of that style: a bracket of the cursor, or nothing."""
     if row != state.row or column not in (state.column, state.column + 1):
-        return printable(" ")
-    return printable("[" if column == state.column else "]", "bold bright_cyan")
+        return " ", style
+    return "[" if column == state.column else "]", "bold bright_cyan"
 
 
-def _fill(sign: Sign, wide: int, plain: bool, *, middle: bool) -> Text:
-    look = sign.value
-    letter = look.ascii if plain else look.sign
-    if sign is Sign.QUIET:
-        return printable((letter if middle else " ").center(wide), look.style)
-    return printable(letter * wide, look.style)
+def _fill(sign: Sign, wide: int, plain: bool, *, middle: bool) -> str:
+    letter = sign.value.ascii if plain else sign.value.sign
+    return (letter if middle else " ").center(wide) if sign is Sign.QUIET else letter * wide
 
 
 def sample(sign: Sign, plain: bool) -> Text:
     """Draw a sign as in the smallest grid."""
-    return _fill(sign, 2, plain, middle=True)
+    return printable(_fill(sign, 2, plain, middle=True), sign.value.style)
 
 
 def legend(plain: bool) -> Text:

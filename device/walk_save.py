@@ -19,7 +19,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array, Table
 
 from device import config
-from device.config import MASK_COLUMNS, MASK_ROWS
+from device.config import MASK_COLUMNS, MASK_ROWS, Config
 from device.errors import ConfigError
 from device.walk_model import Settings
 
@@ -30,8 +30,7 @@ _NEW_MODE = 0o644  # there is no secret in it
 def edited(text: str, wanted: Settings, name: str, folder: Path) -> str:
     """Return the file's text with the settings wanted, and only what differs changed. Raise ConfigError."""
     before = config.parse(text, name, folder)
-    meant = replace(before, camera=replace(before.camera, mask=wanted.written),
-                    detector=replace(before.detector, sensitivity=wanted.sensitivity))
+    meant = _with(replace(before, detector=replace(before.detector, sensitivity=wanted.sensitivity)), wanted.written)
     unix = text.replace("\r\n", "\n")
     try:
         document = tomlkit.parse(unix if not unix or unix.endswith("\n") else unix + "\n")
@@ -42,7 +41,8 @@ def edited(text: str, wanted: Settings, name: str, folder: Path) -> str:
         after = tomlkit.dumps(document)
     except TOMLKitError as error:
         raise ConfigError(f"{name}: {error}", "write mask and sensitivity into it by hand") from None
-    if config.parse(after, name, folder) != meant:
+    found = config.parse(after, name, folder)
+    if _with(found, Settings.of(found).written) != meant:
         raise ConfigError(f"{name}: cannot be edited without changing more", "write mask and sensitivity by hand")
     return after.replace("\n", "\r\n") if "\r\n" in text else after
 
@@ -58,6 +58,11 @@ def save(path: Path, wanted: Settings) -> str:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(f"{path}: {why}", "it is as it was; is its folder there, and may you write it?") from None
     return _words(path, wanted)
+
+
+def _with(door: Config, mask: tuple[str, ...]) -> Config:
+    """One way to write "nothing is masked": the file may have dots only, too."""
+    return replace(door, camera=replace(door.camera, mask=mask))
 
 
 def _words(path: Path, wanted: Settings) -> str:

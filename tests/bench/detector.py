@@ -41,7 +41,7 @@ from tests.bench.peers import DVR_SCAN, GIVEN, MOTION, alerts, peers
 from tests.bench.peers_files import Video
 from tests.bench.weather import SCENES
 
-SEED = 7  # any; the detector's own numbers were chosen on others
+SEED = 7  # any but 0, which the tools that draw these scenes take by default
 HOURS = 2.0  # of empty weather: drawing them takes 2 minutes
 QUICK = ("day", "overcast", "rain", "ir", "windy", "storm_empty", "insects_empty", "headlights")
 QUICK_HOURS = 0.1

@@ -1,0 +1,140 @@
+"""Every command: its words, its options, its examples. What `--help` says.
+
+Rule 1: every line fits into 80 columns, and every command has an example.
+Rule 2: nothing is imported for it and nothing runs; the commands themselves are handed in.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from device import __version__
+
+SOCKET = "/run/doorstep/tell.sock"
+Run = Callable[[argparse.Namespace], int]
+
+OVERVIEW = """\
+A door camera that tells and never shows. It watches the door by frame
+differencing and sends the words "motion at front door" over MQTT. No picture
+is stored or sent."""
+
+EXAMPLES = """\
+examples:
+  doorstep demo                             see it work, in half a minute
+  doorstep config example > doorstep.toml   every setting with its default
+  doorstep config check doorstep.toml       say what is wrong with it
+  doorstep run --config doorstep.toml       watch and tell, until Ctrl-C
+  doorstep walk                             walk past and see what is seen
+  doorstep replay walk.mp4                  what would have been told of it
+
+exit status:
+  0  done
+  1  failed while running
+  2  wrong usage, configuration, file or camera; the line says which
+
+files:
+  doorstep.toml  is looked for in this folder, then in /etc/doorstep, unless
+                 --config names one
+
+environment:
+  RUNTIME_DIRECTORY   where alerts wait for the broker; must be in memory
+  NO_COLOR            no colour, in a terminal either
+  DOORSTEP_TRACEBACK  show where an unexpected error came from"""
+
+# For each command: what it is for, and what is said below its options.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("watch and tell on this machine, until Ctrl-C", """\
+Starts see and tell as children and restarts the one that dies. With no broker
+configured it starts one for this machine only.
+
+example:
+  doorstep run --config doorstep.toml"""),
+    "see": ("the process with the camera, as systemd starts it", """\
+It has no network. It writes one byte an event to the socket of tell.
+
+example:
+  doorstep see --config /etc/doorstep/doorstep.toml"""),
+    "tell": ("the process with the network, as systemd starts it", f"""\
+It has no camera. It reads one byte an event from the socket that systemd hands
+it (LISTEN_FDS).
+
+example, without systemd:
+  systemd-socket-activate --datagram -l {SOCKET} doorstep tell"""),
+    "replay": ("what would have been told of a recording", """\
+PATH is a video file or a folder of numbered images. The detector sees what it
+would see on the device: 160 pixels wide, grey, about 10 frames a second.
+
+examples:
+  doorstep replay walk.mp4
+  doorstep replay walk.mp4 --explain   (a report that holds no picture)
+  doorstep replay frames/ --fps 25 --zone 70,40,50,140 --json"""),
+    "walk": ("walk past, see what is seen, mask the street", """\
+Shows where change is seen, as 16 x 12 cells; never a picture. Saves to
+doorstep.toml when asked. The camera must be free: stop a doorstep that runs.
+
+examples:
+  doorstep walk
+  doorstep walk --source porch
+  doorstep walk visit.mp4"""),
+    "demo": ("see it work: porch, broker and phone on this machine", """\
+examples:
+  doorstep demo
+  doorstep demo --source auto   (the camera at hand instead of the porch)"""),
+    "config example": ("print every setting with its default", """\
+example:
+  doorstep config example > doorstep.toml"""),
+    "config check": ("say what is wrong with a doorstep.toml, and the files it names", """\
+example:
+  doorstep config check doorstep.toml"""),
+}
+
+
+def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
+    """Return the parser of the whole command line; what is chosen is in `run` of its result."""
+    whole = argparse.ArgumentParser("doorstep", description=OVERVIEW, epilog=EXAMPLES,
+                                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    whole.add_argument("--version", action="version", version=f"doorstep {__version__}")
+    commands = whole.add_subparsers(title="commands", metavar="COMMAND")
+    words = "write or check doorstep.toml"
+    config = commands.add_parser("config", help=words, description=f"{words.capitalize()}.")
+    of_config = config.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    subs: dict[str, argparse.ArgumentParser] = {}
+    for name, (words, detail) in COMMANDS.items():
+        group = of_config if name.startswith("config ") else commands
+        subs[name] = group.add_parser(name.split()[-1], help=words, description=f"{words[0].upper()}{words[1:]}.",
+                                      epilog=detail, formatter_class=argparse.RawDescriptionHelpFormatter)
+        subs[name].set_defaults(run=runs[name])
+    for name in ("run", "see", "tell", "walk"):
+        subs[name].add_argument("--config", type=Path, metavar="FILE", help="doorstep.toml (see: doorstep --help)")
+    for name, option in (("see", "--tell-fd"), ("tell", "--events-fd")):
+        subs[name].add_argument(option, type=int, help=argparse.SUPPRESS)  # an end of a pair, from `doorstep run`
+        subs[name].add_argument("--parent", type=int, help=argparse.SUPPRESS)
+    subs["see"].add_argument("--socket", default=SOCKET, metavar="PATH", help="socket of tell (default %(default)s)")
+    _add_replay(subs["replay"])
+    subs["walk"].add_argument("--source", choices=("porch", "auto", "picamera2", "v4l2", "file"),
+                              help="where frames come from (default: as configured)")
+    subs["walk"].add_argument("path", type=Path, nargs="?", metavar="PATH", help="a recording, instead of a camera")
+    subs["demo"].add_argument("--source", default="porch", choices=("porch", "auto", "picamera2", "v4l2"),
+                              help="where frames come from (default porch: no camera is opened unasked)")
+    subs["demo"].add_argument("--forever", action="store_true", help="go on until Ctrl-C")
+    subs["config check"].add_argument("file", type=Path, metavar="FILE")
+    return whole
+
+
+def _add_replay(replay: argparse.ArgumentParser) -> None:
+    replay.add_argument("path", type=Path, metavar="PATH")
+    replay.add_argument("--fps", type=_fps, metavar="F", help="frames a second, where the recording is wrong about it")
+    replay.add_argument("--zone", metavar="X,Y,W,H", help="look only at this rectangle of the stored picture (pixels)")
+    replay.add_argument("--sensitivity", type=int, choices=range(1, 6), help="1 to 5 (default 3)")
+    replay.add_argument("--explain", action="store_true", help="also say for every second why it was or was not motion")
+    replay.add_argument("--config", type=Path, metavar="FILE", help="take mask and sensitivity from this doorstep.toml")
+    replay.add_argument("--json", action="store_true", help="one JSON line an event, frame numbers as stored")
+
+
+def _fps(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 1000:
+        raise ValueError(text)
+    return value
