@@ -60,7 +60,8 @@ def lines(state: State, columns: int, rows: int, *, plain: bool = False) -> list
     """Draw `state` for a window of that size. plain: ASCII only."""
     width = columns - 1
     if columns < LEAST_COLUMNS or rows < LEAST_ROWS:
-        words = (f"The window is {columns} x {rows};", f"{LEAST_COLUMNS} x {LEAST_ROWS} is needed.", "q quits.")
+        leave = "Not saved: y quits, s saves." if state.mode is Mode.ASKING else "q quits."
+        words = (f"The window is {columns} x {rows};", f"{LEAST_COLUMNS} x {LEAST_ROWS} is needed.", leave)
         drawn = [printable(line) for line in words]
     elif state.mode is Mode.HELP:
         drawn = [printable(line) for line in HELP.splitlines()]

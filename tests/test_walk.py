@@ -194,6 +194,7 @@ def test_quitting_asks_only_where_something_would_be_lost() -> None:
     asked = press(FRESH, Key.CELL, Key.QUIT)
     assert (asked.mode, asked.wish) == (Mode.ASKING, Wish.NOTHING)
     assert "Quit without saving?" in text(asked)
+    assert "y quits, s saves" in text(asked, 60, 20)
     assert press(asked, Key.YES).wish is Wish.QUIT
     assert press(asked, Key.SAVE).wish is Wish.SAVE_AND_QUIT
     assert press(asked, Key.QUIT).mode is Mode.WATCHING

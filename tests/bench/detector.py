@@ -58,6 +58,7 @@ class Bench:
     progress: Progress
     scanner: str | None = None
     motion: str | None = None
+    pace_share: float = 1.0  # the least of Motion's
     waiting: list[tuple[Shown, Video, dict[str, dict[str, Any]]]] = field(default_factory=list)
 
     def show(self, shown: Shown, films: bool = True) -> dict[str, dict[str, Any]]:
@@ -77,10 +78,11 @@ class Bench:
         """Have Motion look at everything that waits for it, and let the files go."""
         if self.motion and self.waiting:
             bar = self.progress.add_task("Motion, in real time", total=len(self.waiting))
-            spans = programs.watched_by_motion(self.motion, [video for _, video, _ in self.waiting], self.folder,
-                                               lambda done: self.progress.update(bar, completed=done))
-            for (shown, _, found), each in zip(self.waiting, spans, strict=True):
-                found[MOTION] = asdict(score(shown.truth, each))
+            played = programs.watched_by_motion(self.motion, [video for _, video, _ in self.waiting], self.folder,
+                                                lambda done: self.progress.update(bar, completed=done))
+            for (shown, _, found), each in zip(self.waiting, played, strict=True):
+                found[MOTION] = asdict(score(shown.truth, each.spans))
+                self.pace_share = min(self.pace_share, each.pace_share)
         for _, video, _ in self.waiting:
             video.path.unlink()
         self.waiting.clear()
@@ -175,6 +177,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "seed": options.seed,
         "hours": hours,
         "given": GIVEN,
+        "motion_pace_share": round(bench.pace_share, 3),
         "missing": {name: "it is not installed" for name, program in there.items() if program is None},
         "scenes": scenes,
         "empty": {kind: {name: found[name] for name in members if name in found}

@@ -23,6 +23,7 @@ END = "<!-- end of detector table -->"
 COLUMNS = ("told", "false / alerts", "F1", "median delay", "on while nobody is there")
 DAY_H = 24.0
 NONE = "-"  # nothing to say
+KEPT_SHARE = 0.9  # of its frame rate; below, Motion skips every tenth frame
 
 Document = Mapping[str, Any]
 
@@ -39,7 +40,7 @@ def scores(part: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, Sco
 def cells(score: Score) -> tuple[str, ...]:
     """A score in the order of COLUMNS."""
     delay, outside = score.delay_s, score.on_outside
-    return (f"{score.told} / {score.events}", f"{score.false} / {score.alerts}", f"{score.f1:.3f}",
+    return (f"{score.told} / {score.events}", f"{score.false} / {score.alerts}", NONE if score.told and not score.alerts else f"{score.f1:.3f}",
             NONE if delay is None else f"{delay:.1f} s", NONE if outside is None else f"{outside:.1%}")
 
 
@@ -126,6 +127,8 @@ def show(console: Console, document: Document) -> None:
                   ("weather", "hours", "false", "a day (95 % interval)", "alert on"),
                   [(kind, f"{score.empty_s / 3600:.2f}", str(score.false), a_day(score.false, score.empty_s), cells(score)[4])
                    for kind, score in rows])
+    if document["motion_pace_share"] < KEPT_SHARE:
+        console.print(f"Motion kept only {document['motion_pace_share']:.0%} of the frame rate: the machine was too busy for its part")
     console.print("\n[bold]What each was given[/]")
     for name, what in document["given"].items():
         console.print(f"{_named(document, name)}: {document['missing'].get(name, what)}", markup=False)

@@ -23,7 +23,7 @@ from tests.bench.detector_score import Span
 
 DVR_SCAN_FOLDER = ROOT / ".venv-peers" / "bin"  # `make bench-detector` puts it there: its OpenCV is not ours
 THREADS = {"OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}  # one thread each, as the others have
-AT_ONCE = 29  # of Motion's cameras: at 640 x 480 and 10 a second each takes 0.03 of a core
+AT_ONCE = 20  # of Motion's cameras: at 640 x 480 and 10 a second each takes 0.03 of a core
 START_S = 60.0  # more than its file's length without its end: then it hangs
 
 # What Debian 12's motion.conf has for what detects; of the rest only what writes files or opens ports is changed.
@@ -57,6 +57,14 @@ class Video:
         """The stored number of a position in the file, the end of the file being the end."""
         index = int(position)
         return self.numbers[max(index, 0)] if index < len(self.numbers) else self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What Motion made of a file, and how much of the frame rate it kept: below 0.9 it was starved, and may have skipped."""
+
+    spans: list[Span]
+    pace_share: float
 
 
 def dvr_scan() -> str | None:
@@ -93,16 +101,16 @@ def scanned(program: str, video: Video) -> list[Span]:
     return list(itertools.pairwise(frames))[::2]
 
 
-def watched_by_motion(program: str, videos: Sequence[Video], folder: Path, seen: Callable[[int], None]) -> list[list[Span]]:
+def watched_by_motion(program: str, videos: Sequence[Video], folder: Path, seen: Callable[[int], None]) -> list[Played]:
     """Motion's events of each file, some files at a time, in real time. RuntimeError where it fails."""
-    out: list[list[Span]] = []
+    out: list[Played] = []
     for start in range(0, len(videos), AT_ONCE):
         out += _batch(program, videos[start : start + AT_ONCE], folder)
         seen(len(out))
     return out
 
 
-def _batch(program: str, videos: Sequence[Video], folder: Path) -> list[list[Span]]:
+def _batch(program: str, videos: Sequence[Video], folder: Path) -> list[Played]:
     """Motion plays a file at its frame rate, and begins anew at its end: by that its clock is known exactly."""
     config = SETTINGS + f"target_dir {folder}\n"
     for number, video in enumerate(videos, 1):
@@ -134,10 +142,10 @@ def _batch(program: str, videos: Sequence[Video], folder: Path) -> list[list[Spa
         watchdog.cancel()
         process.kill()
         process.wait()
-    return [spans_of(video, lines) for video, lines in zip(videos, heard.values(), strict=True)]
+    return [played(video, lines) for video, lines in zip(videos, heard.values(), strict=True)]
 
 
-def spans_of(video: Video, lines: Sequence[tuple[float, str]]) -> list[Span]:
+def played(video: Video, lines: Sequence[tuple[float, str]]) -> Played:
     """From what Motion said of a file, and when, in seconds, to its events. RuntimeError without its start and end."""
     started_s = next((at_s for at_s, what in lines if what.startswith("Camera")), None)
     ended_s = next((at_s for at_s, what in lines if what == "End of file"), None)
@@ -154,4 +162,7 @@ def spans_of(video: Video, lines: Sequence[tuple[float, str]]) -> list[Span]:
         elif what == "End of event" and began is not None:
             out.append((began, frame))
             began = None
-    return out if began is None else [*out, (began, video.end)]
+    if began is not None:
+        out.append((began, video.end))
+    due_s = len(video.numbers) / max(2, round(video.frames_per_s))
+    return Played(out, min(1.0, due_s / (ended_s - started_s)))
