@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from device.messages import SeeToTell
+from device.messages import SeeToTell, Sender
 from device.tell.words import EXPIRY_S, PAYLOAD_MOST_BYTES
 from tests.rig import Mosquitto, Phone, Teller, environment, free_port, plain, until
 
@@ -234,6 +234,24 @@ def test_inv_one_way_what_is_no_message_is_refused_counted_and_said(teller: Tell
         assert phone.said("alert") == []
         teller.motion()
         phone.wait("alert", "motion at front door")
+
+
+def test_systemd_hands_it_its_socket(tmp_path: Path, broker: Mosquitto, phone: Phone) -> None:
+    """Socket activation as in sd_listen_fds(3): descriptor 3, and our own process id beside it."""
+    (tmp_path / "doorstep.toml").write_text(plain(broker.port))
+    script = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True);"
+              "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()));"
+              "os.execv(sys.executable, [sys.executable, '-m', 'device', 'tell', '--config', sys.argv[2]])")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as reader, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as see:
+        reader.bind(str(tmp_path / "tell.sock"))
+        sender = Sender[SeeToTell](see, str(tmp_path / "tell.sock"))
+        command = [sys.executable, "-c", script, str(reader.fileno()), str(tmp_path / "doorstep.toml")]
+        with subprocess.Popen(command, pass_fds=[reader.fileno()], env=environment()) as process:
+            try:
+                assert sender.send(SeeToTell.MOTION_STARTED)
+                phone.wait("alert", "motion at front door")
+            finally:
+                process.terminate()
 
 
 def test_inv_one_way_only_a_unix_datagram_socket_is_taken_for_the_wall(tmp_path: Path) -> None:
