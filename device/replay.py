@@ -6,6 +6,7 @@ Rule 2: a machine reads JSON lines on standard output; people's words and the pr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -190,12 +191,9 @@ def replay(path: Path, how: How) -> int:
     count = 0
     try:
         run = Run(recording, how.detector(recording))
-        with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} frames"),
-                      TimeRemainingColumn(), console=Console(stderr=True), transient=True,
-                      disable=not sys.stderr.isatty()) as progress:
-            bar = progress.add_task(path.name, total=recording.count)
+        with _progress(path.name, recording.count) as seen:
             try:
-                for line in run.lines(how.explain, lambda done: progress.update(bar, completed=done)):
+                for line in run.lines(how.explain, seen):
                     count += isinstance(line, Told) and line.message is SeeToTell.MOTION_STARTED
                     print(json.dumps(line.json()) if how.json else line.words(), flush=True)
             finally:  # what was found up to there is right, whatever came then
@@ -206,3 +204,15 @@ def replay(path: Path, how: How) -> int:
     finally:
         recording.close()
     return 0
+
+
+@contextlib.contextmanager
+def _progress(name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show in a terminal, and only there, how far it is; hand out what moves the bar."""
+    if not sys.stderr.isatty():
+        yield lambda _done: None
+        return
+    with Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} frames"),
+                  TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(name, total=total)
+        yield lambda done: progress.update(bar, completed=done)
