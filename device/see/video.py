@@ -8,6 +8,7 @@ Rule 3: what cannot be read is one CameraError or RecordingError, never a traceb
 from __future__ import annotations
 
 import contextlib
+import errno
 import queue
 import re
 import threading
@@ -26,6 +27,7 @@ av.logging.set_level(av.logging.PANIC)  # FFmpeg's own words; what is wrong is s
 
 IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp"}
 _HEIGHT_MOST_PX = 4 * WATCH_WIDTH_PX  # stranger shapes than that are no picture of a door
+_ASKED = "640x360"  # of a webcam; drivers give their nearest. Unasked it is whatever the last program left
 _ENOUGH = 0.9  # of the frames that a file announces; containers count loosely
 
 
@@ -110,31 +112,50 @@ class Recording:
 
 
 class Webcam:
-    """A V4L2 camera. FFmpeg's read can hang for ever, so a thread does the reading and a queue has the limit."""
+    """A V4L2 camera. FFmpeg's opening and reading can hang for ever: a thread does both, and waiting has the limit."""
 
     def __init__(self, device: str, frames_per_s: float) -> None:
         self._device, self._frames_per_s = device, frames_per_s
-        self._container = _open_device(device)
         self._queue: queue.Queue[Frame | DoorstepError] = queue.Queue(maxsize=2)
-        self._closing = threading.Event()
+        self._opened, self._closing = threading.Event(), threading.Event()
+        self._refused: CameraError | None = None
         self._thread = threading.Thread(target=self._read, name="webcam", daemon=True)
         self._thread.start()
+        self._opened.wait(SILENT_AFTER_S)  # one that hangs in opening gives no frames either, which frames() tells
+        if self._refused is not None:
+            raise self._refused
 
     def _read(self) -> None:
-        due_s = 0.0
         try:
-            for picture in self._container.decode(video=0):
-                if self._closing.is_set():
-                    return
-                t_s = float(picture.time or 0.0)
-                if t_s >= due_s - 0.25 / self._frames_per_s:
-                    due_s = max(due_s + 1 / self._frames_per_s, t_s)
-                    self._put(Frame(_grey(picture), t_s))
+            container = _open_device(self._device)
+        except CameraError as error:
+            self._refused = error
+            self._put(error)
+            return
+        finally:
+            self._opened.set()
+        try:
+            self._pass_on(container)
             self._put(CameraError(f"{self._device}: the camera ended its stream", "was it unplugged?"))
         except (OSError, ValueError) as error:
             self._put(CameraError(f"{self._device}: {_why(error)}", "was it unplugged?"))
         finally:
-            self._container.close()
+            container.close()  # when no picture is left: freeing one later, FFmpeg uses what this has freed
+
+    def _pass_on(self, container: Any) -> None:
+        """Queue what is due until closed. A damaged frame is left out, as USB has them; only silence is a failure."""
+        due_s = 0.0
+        for packet in container.demux(video=0):
+            if self._closing.is_set():
+                return
+            pictures: list[Any] = []
+            with contextlib.suppress(ValueError):  # FFmpeg's word for invalid data; a frame marked bad is empty
+                pictures = packet.decode() if packet.size else []
+            for picture in pictures:
+                t_s = float(picture.time or 0.0)
+                if t_s >= due_s - 0.25 / self._frames_per_s:
+                    due_s = max(due_s + 1 / self._frames_per_s, t_s)
+                    self._put(Frame(_grey(picture), t_s))
 
     def _put(self, item: Frame | DoorstepError) -> None:
         # Full: nobody takes frames any more, so we are being closed, or the process hangs elsewhere.
@@ -154,11 +175,12 @@ class Webcam:
             yield item
 
     def close(self) -> None:
-        """Stop reading and let the camera go, in bounded time; a hung one is left to the process's end."""
+        """Stop reading and let the camera go. Of a hung one it does not return: only the process's end frees it."""
         self._closing.set()
-        while not self._queue.empty():
-            self._queue.get_nowait()
-        self._thread.join(1.0)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._queue.get_nowait()
+        self._thread.join()
 
 
 def _open(path: Path) -> Any:
@@ -173,19 +195,23 @@ def _open(path: Path) -> Any:
 
 
 def _open_device(device: str) -> Any:
+    look = "try: v4l2-ctl --list-devices"
     if not Path(device).is_char_device():
-        raise CameraError(f"{device}: no such camera", "try: v4l2-ctl --list-devices")
+        raise CameraError(f"{device}: no such camera", look)
     try:
-        return av.open(device, format="v4l2")
+        return av.open(device, format="v4l2", options={"video_size": _ASKED})
     except (OSError, ValueError) as error:
-        hint = "try: v4l2-ctl --list-devices"
-        if isinstance(error, OSError) and error.errno == 16:  # EBUSY
-            hint = f"another program has it; try: fuser -v {device}"
+        hint = {
+            errno.EBUSY: f"another program has it; try: fuser -v {device}",
+            errno.EACCES: "may this user use cameras? try: sudo usermod -aG video $USER",
+            errno.ENOTTY: f"it gives no pictures; {look}",
+            errno.EINVAL: 'no format of it can be read; a Pi\'s own camera wants source = "picamera2"',
+        }.get(getattr(error, "errno", 0), look)
         raise CameraError(f"{device}: {_why(error)}", hint) from None
 
 
 def _why(error: Exception) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
+    return str(getattr(error, "strerror", None) or error)  # an FFmpeg error that is a ValueError has one too
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
