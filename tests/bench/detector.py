@@ -1,6 +1,10 @@
 """`make bench-detector`: how good the detector is, beside its peers, on the same frames in the same run.
 
     python -m tests.bench.detector [--data DIR] [--hours H] [--seed N] [--scene NAME] [--json FILE] [--quick]
+
+For the documents, in this order:
+
+    python -m tests.bench.detector --json tests/bench/results/detector.json
     python -m tests.bench.detector --table README.md
 
 Shown are the rendered scenes of `weather_scenes`, then H hours of weather with nobody there, then, with --data,
@@ -8,7 +12,7 @@ annotated recordings (a folder each: a video, and events.json as `weather` write
 
 Rule 1: every sequence is made once and all detectors look at it, one after another.
 Rule 2: nothing here decides what is right: `detector_score` has the rules, `weather` and events.json the truth.
-Rule 3: a peer that is not installed is named as missing; the rest is measured.
+Rule 3: a peer that is not installed, or fails, is named as missing; the rest is measured.
 """
 
 from __future__ import annotations
@@ -56,8 +60,8 @@ class Bench:
 
     folder: Path
     progress: Progress
-    scanner: str | None = None
-    motion: str | None = None
+    there: dict[str, str | None]  # the programs, and where they are
+    failed: dict[str, str] = field(default_factory=dict)  # by program: why it has no numbers
     pace_share: float = 1.0  # the least of Motion's
     waiting: list[tuple[Shown, Video, dict[str, dict[str, Any]]]] = field(default_factory=list)
 
@@ -66,26 +70,38 @@ class Bench:
         found: dict[str, dict[str, Any]] = {}
         for name, step in peers(shown.frames[0][2], shown.frames_per_s, shown.watched).items():
             found[name] = asdict(score(shown.truth, alerts(step, shown.frames, shown.truth.frames)))
-        if films and shown.film is not None and (self.scanner or self.motion):
+        scanner = self._works(DVR_SCAN)
+        if films and shown.film is not None and (scanner or self._works(MOTION)):
             video = shown.film(self.folder / f"{len(self.waiting)}-{shown.name}")
-            if self.scanner:
-                found[DVR_SCAN] = asdict(score(shown.truth, programs.scanned(self.scanner, video)))
+            if scanner:
+                try:
+                    found[DVR_SCAN] = asdict(score(shown.truth, programs.scanned(scanner, video)))
+                except RuntimeError as error:
+                    self.failed[DVR_SCAN] = str(error)
             shown.frames.clear()  # they wait for Motion without their frames
             self.waiting.append((shown, video, found))
         return found
 
     def play(self) -> None:
         """Have Motion look at everything that waits for it, and let the files go."""
-        if self.motion and self.waiting:
+        motion = self._works(MOTION)
+        if motion and self.waiting:
             bar = self.progress.add_task("Motion, in real time", total=len(self.waiting))
-            played = programs.watched_by_motion(self.motion, [video for _, video, _ in self.waiting], self.folder,
-                                                lambda done: self.progress.update(bar, completed=done))
-            for (shown, _, found), each in zip(self.waiting, played, strict=True):
+            try:
+                played = programs.watched_by_motion(motion, [video for _, video, _ in self.waiting], self.folder,
+                                                    lambda done: self.progress.update(bar, completed=done))
+            except RuntimeError as error:  # ours took ten minutes by now and shall not be lost for it
+                self.failed[MOTION] = str(error)
+                played = []
+            for (shown, _, found), each in zip(self.waiting, played, strict=bool(played)):
                 found[MOTION] = asdict(score(shown.truth, each.spans))
                 self.pace_share = min(self.pace_share, each.pace_share)
         for _, video, _ in self.waiting:
             video.path.unlink()
         self.waiting.clear()
+
+    def _works(self, program: str) -> str | None:
+        return None if program in self.failed else self.there[program]
 
     def scenes(self, names: Sequence[str], seed: int) -> Found:
         """Show rendered scenes."""
@@ -155,15 +171,20 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     hours = options.hours if options.hours is not None else QUICK_HOURS if options.quick else HOURS
     names = [name for name in options.scene or (QUICK if options.quick else SCENES) if name != "none"]
     weather = [name for name in KIND if not options.scene or name in names] if hours > 0 else []
+    if options.data:
+        recordings(options.data)  # refuses an empty folder now and not after a quarter of an hour
     there = {DVR_SCAN: programs.dvr_scan(), MOTION: programs.motion()}
     with tempfile.TemporaryDirectory(prefix="doorstep-bench-") as folder, Progress(
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn(),
         console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty(),
     ) as progress:
-        bench = Bench(Path(folder), progress, there[DVR_SCAN], there[MOTION])
+        bench = Bench(Path(folder), progress, there)
         scenes = bench.scenes(names, options.seed)
         found = bench.empty(weather, hours, options.seed + 1)  # not the seed of the scenes above: new weather
         real = bench.recordings(options.data) if options.data else {}
+    for program in bench.failed:  # a part of its numbers would be no comparison
+        for detectors in (*scenes.values(), *real.values()):
+            detectors.pop(program, None)
     # The programs are too slow for hours: they have the scenes above in which nobody comes.
     for name in KIND:
         for program in (DVR_SCAN, MOTION):
@@ -178,7 +199,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "hours": hours,
         "given": GIVEN,
         "motion_pace_share": round(bench.pace_share, 3),
-        "missing": {name: "it is not installed" for name, program in there.items() if program is None},
+        "missing": {name: "it is not installed" for name, program in there.items() if program is None} | bench.failed,
         "scenes": scenes,
         "empty": {kind: {name: found[name] for name in members if name in found}
                   for kind, members in WEATHER.items() if any(name in found for name in members)},

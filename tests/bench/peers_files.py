@@ -24,6 +24,8 @@ from tests.bench.detector_score import Span
 DVR_SCAN_FOLDER = ROOT / ".venv-peers" / "bin"  # `make bench-detector` puts it there: its OpenCV is not ours
 THREADS = {"OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}  # one thread each, as the others have
 AT_ONCE = 20  # of Motion's cameras: at 640 x 480 and 10 a second each takes 0.03 of a core
+KEPT_SHARE = 0.9  # of a file's frame rate; below, Motion may skip every tenth frame
+TRIES = 3  # of a batch that a busy machine has starved; the best counts, and its share is said
 START_S = 60.0  # more than its file's length without its end: then it hangs
 
 # What Debian 12's motion.conf has for what detects; of the rest only what writes files or opens ports is changed.
@@ -105,9 +107,23 @@ def watched_by_motion(program: str, videos: Sequence[Video], folder: Path, seen:
     """Motion's events of each file, some files at a time, in real time. RuntimeError where it fails."""
     out: list[Played] = []
     for start in range(0, len(videos), AT_ONCE):
-        out += _batch(program, videos[start : start + AT_ONCE], folder)
+        out += _unstarved(program, videos[start : start + AT_ONCE], folder)
         seen(len(out))
     return out
+
+
+def _unstarved(program: str, videos: Sequence[Video], folder: Path) -> list[Played]:
+    """Play them again while the machine is too busy; which try counts is chosen by the clock alone."""
+    best: list[Played] = []
+    kept = -1.0
+    for _ in range(TRIES):
+        now = _batch(program, videos, folder)
+        share = min(each.pace_share for each in now)
+        if share > kept:
+            best, kept = now, share
+        if kept >= KEPT_SHARE:
+            break
+    return best
 
 
 def _batch(program: str, videos: Sequence[Video], folder: Path) -> list[Played]:
