@@ -55,7 +55,7 @@ $(VENV)/.made: | need-venv
 
 $(VENV)/.demo $(VENV)/.test $(VENV)/.check $(VENV)/.bench: $(VENV)/.%: $(VENV)/.made pyproject.toml
 	@echo "installing doorstep for make $* into $(VENV)"
-	@$(call PIP,$(VENV)) --editable '.[demo,$*]'
+	@$(call PIP,$(VENV)) --editable '.[device,demo,$*]'
 	@touch $@
 
 # A peer of the detector, in an environment of its own: it wants another OpenCV. Without it the rest is measured.
@@ -67,5 +67,5 @@ $(VENV)-peers/.dvr-scan: | need-venv
 $(VENV)-oldest/.test: tests/oldest.txt pyproject.toml | need-venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "make: the oldest set is for Python 3.11; try: make test-oldest PYTHON=python3.11" >&2; exit 2; }
 	@$(PYTHON) -m venv --clear $(VENV)-oldest
-	@$(call PIP,$(VENV)-oldest) --constraint tests/oldest.txt --editable '.[demo,test]'
+	@$(call PIP,$(VENV)-oldest) --constraint tests/oldest.txt --editable '.[device,demo,test]'
 	@touch $@

@@ -11,142 +11,69 @@ import dataclasses
 import difflib
 import ipaddress
 import json
-import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from device import checks
+from device.checks import MASK_COLUMNS, MASK_ROWS, Checked, setting, shown
 from device.errors import ConfigError
-
-_Check = Callable[[object], str | None]  # None where legal, else what would be
-
-
-def _text(most_bytes: int, least: int = 0) -> _Check:
-    """One line of printable text; bytes are what MQTT's limits count."""
-
-    def check(value: object) -> str | None:
-        legal = isinstance(value, str) and value.isprintable() and value == value.strip() and len(value) >= least
-        if legal and isinstance(value, str) and len(value.encode(errors="replace")) <= most_bytes:
-            return None
-        return f"one line of printable text, {least} to {most_bytes} bytes, no space at either end"
-
-    return check
-
-
-def _matches(pattern: str, words: str) -> _Check:
-    def check(value: object) -> str | None:
-        return None if isinstance(value, str) and re.fullmatch(pattern, value) else words
-
-    return check
-
-
-def _one_of(*options: str) -> _Check:
-    def check(value: object) -> str | None:
-        return None if value in options else "one of " + ", ".join(json.dumps(option) for option in options)
-
-    return check
-
-
-def _number(least: float, most: float, unit: str, kind: type = float) -> _Check:
-    def check(value: object) -> str | None:
-        right_type = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
-        if right_type and least <= value <= most:  # type: ignore[operator]  # a number, as just seen
-            return None
-        noun = "a whole number" if kind is int else "a number"
-        return f"{noun} from {least:g} to {most:g}{' ' + unit if unit else ''}"
-
-    return check
-
-
-def _flag(value: object) -> str | None:
-    return None if isinstance(value, bool) else "true or false"
-
-
-MASK_COLUMNS, MASK_ROWS = 16, 12  # cells of 10 x 10 pixels of the watching stream
-
-
-def _mask(value: object) -> str | None:
-    if isinstance(value, (list, tuple)):
-        right = all(isinstance(row, str) and re.fullmatch(rf"[.#]{{{MASK_COLUMNS}}}", row) for row in value)
-        if right and len(value) in (0, MASK_ROWS) and (not value or any("." in row for row in value)):
-            return None
-    return f'nothing, or {MASK_ROWS} rows of {MASK_COLUMNS} of "." (watched) and "#" (masked), one "." at least'
-
-
-def _setting(default: Any, check: _Check, words: str) -> Any:
-    return dataclasses.field(default=default, metadata={"check": check, "words": words})
-
-
-class _Checked:
-    """A dataclass whose every field passes its check, however it is made."""
-
-    def __post_init__(self) -> None:
-        for item in dataclasses.fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
-            if "check" not in item.metadata:
-                continue
-            value = getattr(self, item.name)
-            allowed = item.metadata["check"](value)
-            if allowed is not None:
-                raise ConfigError(f"{item.name} = {_shown(value)} is not allowed", f"allowed: {allowed}")
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=True)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Camera(_Checked):
+class Camera(Checked):
     """Where frames come from."""
 
-    source: str = _setting("auto", _one_of("auto", "picamera2", "v4l2", "file", "porch"),
+    source: str = setting("auto", checks.one_of("auto", "picamera2", "v4l2", "file", "porch"),
         "auto (the Pi's camera, else a webcam), picamera2, v4l2 (a webcam), file (a recording), porch (drawn)")
-    device: str = _setting("/dev/video0", _text(200, 1), "the webcam, for v4l2")
-    path: str = _setting("", _text(1000), "a video file or a folder of numbered images, for file")
-    mask: tuple[str, ...] = _setting((), _mask,
+    device: str = setting("/dev/video0", checks.text(200, 1), "the webcam, for v4l2")
+    path: str = setting("", checks.text(1000), "a video file or a folder of numbered images, for file")
+    mask: tuple[str, ...] = setting((), checks.mask,
         f'what is not looked at: {MASK_ROWS} rows of {MASK_COLUMNS}, "." watched, "#" not; doorstep walk writes it')
-    frames_per_s: float = _setting(10.0, _number(2, 30, "frames a second"), "how often the picture is looked at")
+    frames_per_s: float = setting(10.0, checks.number(2, 30, "frames a second"), "how often the picture is looked at")
 
     def __post_init__(self) -> None:
-        _Checked.__post_init__(self)
+        Checked.__post_init__(self)
         if self.source == "file" and not self.path:
             raise ConfigError('source = "file" names no recording', 'add: path = "/the/recording.mp4"')
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Detector(_Checked):
+class Detector(Checked):
     """What counts as motion."""
 
-    sensitivity: int = _setting(3, _number(1, 5, "", int), "1 tells only the obvious, 5 tells more; 3 suits nearly all")
+    sensitivity: int = setting(3, checks.number(1, 5, "", int),
+        "1 tells only the obvious, 5 tells more; 3 suits nearly all")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Alerts(_Checked):
+class Alerts(Checked):
     """How often the owner is told."""
 
-    cooldown_s: float = _setting(30.0, _number(0, 3600, "seconds"), "motion again within it is not told again")
-    storm_alerts: int = _setting(6, _number(1, 100, "alerts", int), "this many within storm_window_s is a storm")
-    storm_window_s: float = _setting(600.0, _number(10, 86400, "seconds"), "in a storm one alert in this time")
+    cooldown_s: float = setting(30.0, checks.number(0, 3600, "seconds"), "motion again within it is not told again")
+    storm_alerts: int = setting(6, checks.number(1, 100, "alerts", int), "this many within storm_window_s is a storm")
+    storm_window_s: float = setting(600.0, checks.number(10, 86400, "seconds"), "in a storm one alert in this time")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Broker(_Checked):
+class Broker(Checked):
     """The MQTT broker that takes the alerts."""
 
-    host: str = _setting("", _matches(r"[A-Za-z0-9._:-]{0,253}", "a host name or an address, or nothing"),
+    host: str = setting("", checks.matches(r"[A-Za-z0-9._:-]{0,253}", "a host name or an address, or nothing"),
         "its name as in its certificate; left out, a broker of our own is started, for this machine only")
-    port: int = _setting(8883, _number(1, 65535, "", int), "8883 is MQTT over TLS")
-    tls: bool = _setting(True, _flag, "false is refused unless the broker is on this machine")
-    mqtt_version: str = _setting("auto", _one_of("auto", "5", "3.1.1"), "auto is 5, or 3.1.1 where the broker has no 5")
-    ca_file: str = _setting("", _text(1000), "who vouches for the broker; left out, the system's authorities")
-    user: str = _setting("", _text(64), "its user name for this device")
-    password_file: str = _setting("", _text(1000), "a file with the password, which only we may read")
-    cert_file: str = _setting("", _text(1000), "a client certificate, instead of or beside a password")
-    key_file: str = _setting("", _text(1000), "that certificate's key, which only we may read")
+    port: int = setting(8883, checks.number(1, 65535, "", int), "8883 is MQTT over TLS")
+    tls: bool = setting(True, checks.flag, "false is refused unless the broker is on this machine")
+    mqtt_version: str = setting("auto", checks.one_of("auto", "5", "3.1.1"),
+        "auto is 5, or 3.1.1 where the broker has no 5")
+    ca_file: str = setting("", checks.text(1000), "who vouches for the broker; left out, the system's authorities")
+    user: str = setting("", checks.text(64), "its user name for this device")
+    password_file: str = setting("", checks.text(1000), "a file with the password, which only we may read")
+    cert_file: str = setting("", checks.text(1000), "a client certificate, instead of or beside a password")
+    key_file: str = setting("", checks.text(1000), "that certificate's key, which only we may read")
 
     def __post_init__(self) -> None:
-        _Checked.__post_init__(self)
+        Checked.__post_init__(self)
         changed = [item.name for item in dataclasses.fields(self) if getattr(self, item.name) != item.default]
         if changed and not self.host:
             raise ConfigError(f"{changed[0]} is set, but no host", 'add: host = "the broker\'s name"')
@@ -159,19 +86,50 @@ class Broker(_Checked):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Config(_Checked):
+class Recording(Checked):
+    """What the record button does."""
+
+    recipients: tuple[str, ...] = setting((), checks.lines(200, 8),
+        "who can open the clips: the owner's age1..., from doorstep key new; with none, nothing is recorded")
+    folder: str = setting("", checks.text(1000),
+        "where clips lie; left out, systemd's state directory or the user's own")
+    longest_s: float = setting(60.0, checks.number(1, 3600, "seconds"), "a recording ends by itself after this")
+    width_px: int = setting(1920, checks.number(160, 4096, "pixels", int),
+        "of the recorded picture; multiples of 32 suit all")
+    height_px: int = setting(1080, checks.number(120, 2304, "pixels", int), "of the recorded picture")
+    bitrate_mbit: float = setting(5.0, checks.number(0.2, 25, "Mbit/s"), "5 is 38 MB a minute")
+    budget_mb: float = setting(2000.0, checks.number(1, 1e6, "MB"), "the most that all clips together may take")
+    when_full: str = setting("refuse", checks.one_of("refuse", "delete-oldest"),
+        "refuse new recordings, or delete-oldest")
+    panel: str = setting("auto", checks.one_of("auto", "gpio", "terminal", "none"),
+        "auto (the pins where there are some, else the keys r and p in a terminal), gpio, terminal, none")
+    button_pin: int = setting(17, checks.number(0, 53, "", int), "BCM number; the button connects it to ground")
+    led_pin: int = setting(27, checks.number(0, 53, "", int), "BCM number; the light that says what is recorded")
+
+    def __post_init__(self) -> None:
+        Checked.__post_init__(self)
+        if self.width_px % 2 or self.height_px % 2:
+            raise ConfigError(f"{self.width_px} x {self.height_px} is no picture that H.264 takes",
+                              "width_px and height_px must be even")
+        if self.button_pin == self.led_pin:
+            raise ConfigError(f"button_pin and led_pin are both {self.led_pin}", "the light needs a pin of its own")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Config(Checked):
     """One door."""
 
-    id: str = _setting("front-door", _matches(r"[a-z0-9][a-z0-9_-]{0,31}",
+    id: str = setting("front-door", checks.matches(r"[a-z0-9][a-z0-9_-]{0,31}",
         "1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit"), "its name in MQTT topics")
-    place: str = _setting("front door", _text(60, 1), 'your words for it: "motion at front door"')
+    place: str = setting("front door", checks.text(60, 1), 'your words for it: "motion at front door"')
     camera: Camera = Camera()
     detector: Detector = Detector()
     alerts: Alerts = Alerts()
     broker: Broker = Broker()
+    recording: Recording = Recording()
 
 
-_T = TypeVar("_T", bound=_Checked)
+_T = TypeVar("_T", bound=Checked)
 
 
 def is_loopback(host: str) -> bool:
@@ -208,15 +166,15 @@ def _build(kind: type[_T], table: Mapping[str, object], name: str, where: str, f
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             hint = f"did you mean {near[0]}?" if near else "known here: " + ", ".join(known)
-            raise ConfigError(f"{name}: {where}unknown setting {_shown(key)}", hint)
+            raise ConfigError(f"{name}: {where}unknown setting {shown(key)}", hint)
         default = known[key].default
-        if isinstance(default, _Checked):
+        if isinstance(default, Checked):
             if not isinstance(value, dict):
                 raise ConfigError(f"{name}: {key} is a table", f"write it as [{key}]")
             value = _build(type(default), value, name, f"[{key}] ", folder)
         elif isinstance(default, tuple) and isinstance(value, list):
             value = tuple(value)
-        elif folder is not None and key.endswith(("_file", "path")) and isinstance(value, str) and value:
+        elif folder is not None and key.endswith(("_file", "path", "folder")) and isinstance(value, str) and value:
             value = str(folder / value)
         values[key] = value
     try:
@@ -235,11 +193,11 @@ def to_toml(config: Config, *, words: bool = False) -> str:
     """Write `config` as parse() reads it, each setting under its words if wanted."""
     lines: list[str] = []
 
-    def add(part: _Checked, table: str) -> None:
+    def add(part: Checked, table: str) -> None:
         lines.extend(["", f"[{table}]"] if table else [])
         for item in dataclasses.fields(part):  # type: ignore[arg-type]  # a dataclass; its tables come last
             value = getattr(part, item.name)
-            if isinstance(value, _Checked):
+            if isinstance(value, Checked):
                 add(value, item.name)
                 continue
             lines.extend([f"# {item.metadata['words']}"] if words else [])

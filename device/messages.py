@@ -48,7 +48,38 @@ class SeeToTell(enum.IntEnum):
     ALIVE = 0x41  # 'A': frames keep coming, and nothing moves
 
 
-ALPHABETS: tuple[type[enum.IntEnum], ...] = (SeeToTell,)
+class KeepToTell(enum.IntEnum):
+    """What the process with the button may say to the process with the network.
+
+    A sign of life says the whole state here too: RECORDING while a clip is recorded, PAUSED again while watching is
+    paused, FAULT while no recording is possible, else ALIVE.
+    """
+
+    RECORDING_STARTED = 0x52  # 'R'
+    RECORDING_ENDED = 0x72  # 'r'
+    RECORDING_FAILED = 0x46  # 'F': a press that led to no clip, or a clip that was cut short
+    PAUSED = 0x50  # 'P'
+    RESUMED = 0x70  # 'p'
+    STORAGE_LOW = 0x53  # 'S'
+    RECORDING = 0x47  # 'G': going on
+    FAULT = 0x58  # 'X': alive, but a press would be refused
+    ALIVE = 0x4B  # 'K'
+
+
+class KeepToSee(enum.IntEnum):
+    """What the process with the button may ask of the process with the camera.
+
+    RESUME, or PAUSE while watching is paused, is said each second, so a `see` that was started again knows.
+    START and STOP are said once: nothing but a press may start a recording, not even a repetition.
+    """
+
+    START = 0x3E  # '>'
+    STOP = 0x2E  # '.'
+    PAUSE = 0x7C  # '|'
+    RESUME = 0x3D  # '='
+
+
+ALPHABETS: tuple[type[enum.IntEnum], ...] = (SeeToTell, KeepToTell, KeepToSee)
 
 M = TypeVar("M", bound=enum.IntEnum)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from device.config import MASK_COLUMNS, MASK_ROWS
+from device.checks import MASK_COLUMNS, MASK_ROWS
 from device.see.mask import MASKED
 from device.walk_keys import Key
 from device.walk_model import NEVER_S, WATCHED, Mode, Settings, State, Wish

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from device.config import MASK_COLUMNS, MASK_ROWS
+from device.checks import MASK_COLUMNS, MASK_ROWS
 from device.see.mask import MASKED
 from device.walk_model import State
 

@@ -14,7 +14,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from device.config import MASK_COLUMNS, MASK_ROWS, Config
+from device.checks import MASK_COLUMNS, MASK_ROWS
+from device.config import Config
 from device.messages import SeeToTell
 from device.see.detector import Reason
 from device.see.mask import MASKED

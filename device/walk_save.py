@@ -19,7 +19,8 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import Array, Table
 
 from device import config
-from device.config import MASK_COLUMNS, MASK_ROWS, Config
+from device.checks import MASK_COLUMNS, MASK_ROWS
+from device.config import Config
 from device.errors import ConfigError
 from device.walk_model import Settings
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from rich.cells import cell_len
 from rich.text import Text
 
-from device.config import MASK_COLUMNS, MASK_ROWS
+from device.checks import MASK_COLUMNS, MASK_ROWS
 from device.messages import SeeToTell
 from device.see.detector import Reason
 from device.walk_grid import Sign, grid, grid_width, legend, printable, sample

@@ -28,7 +28,8 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from device import config
-from device.config import MASK_COLUMNS, MASK_ROWS, Config
+from device.checks import MASK_COLUMNS, MASK_ROWS
+from device.config import Config
 from device.errors import CameraError, ConfigError
 from device.messages import SeeToTell
 from device.see.camera import Paced

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from device.config import MASK_COLUMNS, MASK_ROWS
+from device.checks import MASK_COLUMNS, MASK_ROWS
 from device.see.frame import Watched
 
 MASKED = "#"

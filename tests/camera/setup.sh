@@ -107,7 +107,8 @@ cp -r "$prefix"/root/usr/lib/python3/dist-packages/python_prctl* "$prefix/venv/l
 import sys, tomllib
 with open(sys.argv[1], "rb") as file:
     project = tomllib.load(file)["project"]
-print(*project["dependencies"], *project["optional-dependencies"]["test"], sep="\n")
+extra = project["optional-dependencies"]
+print(*project["dependencies"], *extra["device"], *extra["test"], sep="\n")
 END
 CPATH=$prefix/root/usr/include "$prefix/tools/bin/python" -m pip --python "$prefix/venv/bin/python" -q install \
     "$picamera2" -r "$prefix/requirements.txt"
