@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from device.config import Config
 from device.errors import ConfigError
+from device.runtime import is_memory, runtime_folder
 from device.tell.desk import Desk
-from device.tell.outbox import MOST, Outbox, is_memory, runtime_folder
+from device.tell.outbox import MOST, Outbox
 from device.tell.words import PAYLOAD_MOST_BYTES, PHRASE, Alert, Publish, Status, Words, late_words
 
 WORDS = Words("front-door", "front door")
@@ -88,7 +89,7 @@ def test_inv_no_history_on_disk_a_runtime_directory_on_a_disk_is_not_used(tmp_pa
 
 def test_a_runtime_directory_that_others_can_enter_is_not_used(runtime_folder: Path) -> None:
     """/dev/shm is everybody's: a folder that somebody else prepared is not ours."""
-    from device.tell.outbox import runtime_folder as find
+    from device.runtime import runtime_folder as find
 
     (runtime_folder / "front-door").mkdir()
     (runtime_folder / "front-door").chmod(0o777)
@@ -204,7 +205,7 @@ def test_an_outbox_that_cannot_write_goes_on_in_memory(tmp_path: Path) -> None:
 
 def test_a_base_that_somebody_else_prepared_is_not_used(runtime_folder: Path) -> None:
     """Who owns the folder above can swap what is in it for a link to anything of ours."""
-    from device.tell.outbox import runtime_folder as find
+    from device.runtime import runtime_folder as find
 
     base = runtime_folder / "base"
     base.mkdir()

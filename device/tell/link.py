@@ -23,8 +23,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from device.bell import bell, drain, wake
 from device.config import Broker
-from device.tell.bell import bell, drain, wake
 from device.tell.credentials import Credentials
 from device.tell.discovery import BIRTH_TOPIC, BIRTH_WORD
 from device.tell.trouble import in_words, retry_after_s, where

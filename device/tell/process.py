@@ -15,11 +15,12 @@ from device.config import Config
 from device.errors import ConfigError
 from device.log import Log
 from device.messages import Receiver, SeeToTell
+from device.runtime import runtime_folder
 from device.stopping import Stop
 from device.tell import credentials
 from device.tell.desk import Desk
 from device.tell.link import Link, News
-from device.tell.outbox import Outbox, runtime_folder
+from device.tell.outbox import Outbox
 from device.tell.policy import Policy
 from device.tell.words import Status, Words
 
