@@ -1,6 +1,6 @@
 """The runtime directory: a folder in memory, ours alone.
 
-Rule 1: it lies in memory (tmpfs), which is read from the mount table and not assumed; no disk is ever used in its place.
+Rule 1: it lies in memory (tmpfs), which is read from the mount table and not assumed; no disk ever takes its place.
 Rule 2: nobody else may write there, or it is not used.
 """
 
