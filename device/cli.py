@@ -11,11 +11,12 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from device.errors import ConfigError, DoorstepError
-from device.usage import SOCKET, Run, parser
+from device.usage import SOCKET, VIDEO, Run, parser
 
 if TYPE_CHECKING:
     from device.config import Config
@@ -36,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             from device.stopping import die_with_parent
 
-            # `tell` has a goodbye to say; `see` has none, and a hung camera would keep it from ending otherwise.
-            die_with_parent(options.parent, signal.SIGTERM if options.run is _tell else signal.SIGKILL)
+            # `tell` has a goodbye to say and `keep` a clip to finish; `see` has neither, and a hung camera would keep
+            # it from ending otherwise.
+            die_with_parent(options.parent, signal.SIGKILL if options.run is _see else signal.SIGTERM)
         status: int = options.run(options)
         sys.stdout.flush()
         return status
@@ -107,6 +109,26 @@ def _tell(options: argparse.Namespace) -> int:
         return run(settings, sock)
 
 
+def _keep(options: argparse.Namespace) -> int:
+    from device.keep.process import Links, run
+    from device.messages import Sender
+
+    with ExitStack() as stack:
+        def link(fd: int | None, address: str) -> Sender[Any]:
+            sock = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM, fileno=fd))
+            return Sender(sock, address if fd is None else None)
+
+        video_fd = options.video_fd
+        if video_fd is None:
+            if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+                raise ConfigError("no socket to take video on",
+                                  f"try: systemd-socket-activate -l {VIDEO} doorstep keep; or: doorstep run")
+            video_fd = _LISTEN_FDS_START
+        video = stack.enter_context(socket.socket(fileno=video_fd))
+        return run(_config(options), Links(link(options.tell_fd, options.tell_socket),
+                                           link(options.see_fd, options.see_socket), video))
+
+
 def _replay(options: argparse.Namespace) -> int:
     from device.config import Config, load
     from device.replay import How, Zone, replay
@@ -169,6 +191,7 @@ RUNS: dict[str, Run] = {
     "run": _run,
     "see": _see,
     "tell": _tell,
+    "keep": _keep,
     "replay": _replay,
     "walk": _walk,
     "demo": _demo,

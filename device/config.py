@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import ipaddress
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -113,6 +114,14 @@ class Recording(Checked):
                               "width_px and height_px must be even")
         if self.button_pin == self.led_pin:
             raise ConfigError(f"button_pin and led_pin are both {self.led_pin}", "the light needs a pin of its own")
+        if self.budget_mb * 1e6 < self.clip_most_bytes:
+            raise ConfigError(f"budget_mb = {self.budget_mb:g} does not hold one clip of {self.longest_s:g} s",
+                              f"at least {math.ceil(self.clip_most_bytes / 1e6)}; or lower longest_s or bitrate_mbit")
+
+    @property
+    def clip_most_bytes(self) -> int:
+        """The most that one clip may take: 1.3 times its bit rate (MPEG-TS adds 6 %, encoders exceed it), and 2 MB."""
+        return int(self.longest_s * self.bitrate_mbit * 1e6 / 8 * 1.3) + 2_000_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -28,3 +28,11 @@ class CameraError(DoorstepError):
 
 class RecordingError(DoorstepError):
     """A stored recording cannot be read."""
+
+
+class PanelError(DoorstepError):
+    """The button or the light cannot be used."""
+
+
+class VaultError(DoorstepError):
+    """No clip can be kept: a key, the folder or the room for it is missing."""

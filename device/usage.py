@@ -13,6 +13,8 @@ from pathlib import Path
 from device import __version__
 
 SOCKET = "/run/doorstep/tell.sock"
+KEEP_TO_TELL, KEEP_TO_SEE = "/run/doorstep/tell-keep.sock", "/run/doorstep/see.sock"
+VIDEO = "/run/doorstep/video.sock"
 Run = Callable[[argparse.Namespace], int]
 
 OVERVIEW = """\
@@ -62,6 +64,14 @@ it (LISTEN_FDS).
 
 example, without systemd:
   systemd-socket-activate --datagram -l {SOCKET} doorstep tell"""),
+    "keep": ("the process with the button, as systemd starts it", f"""\
+It has the button, the light and the recordings, and neither network nor
+camera. A press starts a clip, encrypted to the owner's recipient; a press or
+longest_s ends it; holding the button for 3 s pauses or resumes watching. It is
+handed the stream socket for video (LISTEN_FDS).
+
+example, without systemd:
+  systemd-socket-activate -l {VIDEO} doorstep keep"""),
     "replay": ("what would have been told of a recording", """\
 PATH is a video file or a folder of numbered images. The detector sees what it
 would see on the device: 160 pixels wide, grey, about 10 frames a second.
@@ -106,11 +116,17 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
         subs[name] = group.add_parser(name.split()[-1], help=words, description=f"{words[0].upper()}{words[1:]}.",
                                       epilog=detail, formatter_class=argparse.RawDescriptionHelpFormatter)
         subs[name].set_defaults(run=runs[name])
-    for name in ("run", "see", "tell", "walk"):
+    for name in ("run", "see", "tell", "keep", "walk"):
         subs[name].add_argument("--config", type=Path, metavar="FILE", help="doorstep.toml (see: doorstep --help)")
     for name, option in (("see", "--tell-fd"), ("tell", "--events-fd")):
         subs[name].add_argument(option, type=int, help=argparse.SUPPRESS)  # an end of a pair, from `doorstep run`
         subs[name].add_argument("--parent", type=int, help=argparse.SUPPRESS)
+    for option in ("--tell-fd", "--see-fd", "--video-fd", "--parent"):
+        subs["keep"].add_argument(option, type=int, help=argparse.SUPPRESS)
+    subs["keep"].add_argument("--tell-socket", default=KEEP_TO_TELL, metavar="PATH",
+                              help="socket of tell (default %(default)s)")
+    subs["keep"].add_argument("--see-socket", default=KEEP_TO_SEE, metavar="PATH",
+                              help="socket of see (default %(default)s)")
     subs["see"].add_argument("--socket", default=SOCKET, metavar="PATH", help="socket of tell (default %(default)s)")
     _add_replay(subs["replay"])
     subs["walk"].add_argument("--source", choices=("porch", "auto", "picamera2", "v4l2", "file"),

@@ -1,0 +1,218 @@
+"""The process that has the button, the light and the recordings: touches in, encrypted clips out.
+
+Rule 1: video is taken only between a press and the end of its recording; what comes otherwise is not read.
+Rule 2: what stands in the way of a recording closes the gate, and light and phone say so; watching goes on.
+Rule 3: it has no network and no camera: it speaks in one-byte messages, and never waits for an answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import time
+from dataclasses import dataclass, field
+
+from device.bell import bell, drain, wake
+from device.config import Config
+from device.errors import VaultError
+from device.keep.gate import ALIVE, FAULT_LEAST_S, LIGHT, NEXT, RECORDS, Gate, Light, Signal, Times, told
+from device.keep.panel import Panel, Touch, open_panel
+from device.keep.recorder import Recorder
+from device.keep.statement import Ended
+from device.keep.vault import state_folder
+from device.log import Log
+from device.messages import ALIVE_EVERY_S, KeepToSee, KeepToTell, Sender
+from device.runtime import runtime_folder
+from device.stopping import Stop
+
+LOOK_EVERY_S = 10.0  # at the folder and the room in it, while nothing is recorded
+LAST_FRAMES_MOST_S = 1.0  # how long a clean stop waits for them
+ENDED: dict[Signal, Ended] = {  # what a statement says of the signal that ended its clip
+    Signal.PRESS: Ended.BUTTON,
+    Signal.REFUSED: Ended.BUTTON,
+    Signal.HOLD: Ended.BUTTON,
+    Signal.TIME_UP: Ended.TIME,
+    Signal.STREAM_END: Ended.STREAM,
+    Signal.BROKEN: Ended.STREAM,  # what the disk refused, the clip knows itself
+    Signal.MENDED: Ended.STREAM,  # ends none
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What `keep` is given: the ways to `tell` and `see`, and the listening stream socket for video."""
+
+    tell: Sender[KeepToTell]
+    see: Sender[KeepToSee]
+    video: socket.socket
+
+
+def run(config: Config, links: Links) -> int:
+    """Keep until asked to stop. Raise PanelError where the panel cannot be opened."""
+    log = Log("keep")
+    panel = open_panel(config.recording, runtime_folder(dict(os.environ), config.id))
+    if panel is None:
+        log.say("no button on this machine: nothing can be recorded")
+    try:
+        with Stop() as stop, selectors.DefaultSelector() as selector:
+            selector.register(stop, selectors.EVENT_READ)
+            keeper = Keeper(config, links, panel, selector, log)
+            while not stop.asked:
+                keeper.step()
+            keeper.goodbye()
+    finally:
+        if panel is not None:
+            panel.close()
+    return 0
+
+
+@dataclass(slots=True)
+class Keeper:
+    """The loop's body: gate, panel, recorder and links put together."""
+
+    config: Config
+    links: Links
+    panel: Panel | None
+    selector: selectors.BaseSelector
+    log: Log
+    gate: Gate = Gate.CLOSED
+    _times: Times = field(default_factory=lambda: Times(time.monotonic()))
+    _ended: Ended = Ended.STOPPED  # why the clip that is ending ends
+    _said_s: float = 0.0
+    _looked_s: float = 0.0
+    _trouble: str = ""
+    _low: bool = False
+    _rings: tuple[socket.socket, socket.socket] = field(default_factory=bell)
+    _recorder: Recorder = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.config.recording
+        self._recorder = Recorder(settings, state_folder(settings, self.config.id, os.environ), self.links.video,
+                                  self.selector, lambda: wake(self._rings[0]))
+        self.selector.register(self._rings[1], selectors.EVENT_READ)
+        if self.panel is not None:
+            self.selector.register(self.panel, selectors.EVENT_READ)
+        self._show(LIGHT[self.gate])
+        self._look()
+        self._say_alive()
+
+    def step(self) -> None:
+        """Wait for what comes next, at most until the next sign of life, and see to it."""
+        self.selector.select(max(0.0, self._said_s + ALIVE_EVERY_S - time.monotonic()))
+        drain(self._rings[1])
+        for touch in self.panel.touches() if self.panel else ():
+            self._touched(touch)
+        self._follow()
+        now_s = time.monotonic()
+        if now_s - self._said_s >= ALIVE_EVERY_S:
+            if self.gate in RECORDS and not self._show(Light.ON):
+                self._take(Signal.BROKEN, "the light went out")
+            if self.gate not in RECORDS and now_s - self._looked_s >= LOOK_EVERY_S:
+                self._look()
+            self._say_alive()
+
+    def _touched(self, touch: Touch) -> None:
+        if touch is Touch.HOLD:
+            self._take(Signal.HOLD)
+            return
+        trouble = "" if self.gate in RECORDS or self.gate is Gate.PAUSED else self._obstacle()
+        self._take(Signal.REFUSED if trouble else Signal.PRESS, trouble)
+
+    def _obstacle(self) -> str:
+        """Make all ready for a recording; return what stands in its way, or nothing. The light is tried first."""
+        if not self._show(Light.ON):
+            return "the light cannot be lit, and nothing is recorded without it; check led_pin and its wires"
+        try:
+            self._recorder.check(make_room=True)
+        except VaultError as error:
+            return f"{error.message}; {error.hint}"
+        return ""
+
+    def _follow(self) -> None:
+        """See what became of the recording, and of the time."""
+        over = self._recorder.step()
+        self.log.count("video that nobody asked for was not read", self._recorder.unasked)
+        if over is not None:
+            self._take(Signal.BROKEN if over else Signal.STREAM_END, over or "the camera ended the recording")
+            return
+        self._times.first_byte_s, self._times.last_byte_s = self._recorder.first_byte_s, self._recorder.last_byte_s
+        overdue = self._times.overdue(self.gate, time.monotonic(), self.config.recording.longest_s)
+        if overdue is not None:
+            self._take(overdue, "no video comes from the camera")
+
+    def _look(self) -> None:
+        """Look at the folder before a press needs it."""
+        self._looked_s = time.monotonic()
+        if not self.config.recording.recipients or self.panel is None:
+            trouble = ""  # recording is not wanted here; a press will be told why it is refused
+        else:
+            try:
+                self._recorder.check()
+                trouble = ""
+            except VaultError as error:
+                trouble = f"{error.message}; {error.hint}"
+        low, before = self._recorder.is_low, self._low
+        self._low = low
+        if low and not before:
+            self.links.tell.send(KeepToTell.STORAGE_LOW)
+        if trouble:
+            self._take(Signal.BROKEN, trouble)
+        elif self.gate is Gate.FAULT and self._looked_s - self._times.since_s >= FAULT_LEAST_S:
+            self._take(Signal.MENDED)
+
+    def _take(self, signal: Signal, why: str = "") -> None:
+        """Do the step of the gate that `signal` asks for: the light, then the camera, then the clip."""
+        before, self.gate = self.gate, NEXT[self.gate][signal]
+        if self.gate is not before:
+            self._times = Times(time.monotonic())
+            if before in RECORDS:
+                why = self._end(before, signal) or why
+            elif self.gate is Gate.OPEN:
+                self._recorder.expect()
+                self.links.see.send(KeepToSee.START)
+                self._trouble = ""
+        if self.gate is Gate.FAULT and why != self._trouble:  # once per reason: a line dates what it tells of
+            self._trouble = why
+            self.log.say(why)
+        self._show(LIGHT[self.gate])
+        for word in told(before, signal, self.gate):
+            self.links.tell.send(word)
+        if self.gate is not before:
+            self._say_alive()  # a camera closes and opens now, not within a second
+
+    def _end(self, before: Gate, signal: Signal) -> str:
+        """Have the camera stop; once its frames are no longer waited for, end the clip. Return what went wrong."""
+        self._ended = ENDED[signal] if before is Gate.OPEN else self._ended
+        self.links.see.send(KeepToSee.STOP)
+        if self.gate in RECORDS:
+            return ""
+        trouble = self._recorder.finish(self._ended)
+        if trouble and self.gate is Gate.CLOSED:
+            self.gate = Gate.FAULT
+        return trouble
+
+    def _show(self, light: Light) -> bool:
+        return self.panel is not None and self.panel.show(light)
+
+    def _say_alive(self) -> None:
+        """Say the whole state, so that whatever was lost or has started again knows."""
+        self._said_s = time.monotonic()
+        self.links.tell.send_alive(ALIVE[self.gate])
+        self.links.see.send_alive(KeepToSee.PAUSE if self.gate is Gate.PAUSED else KeepToSee.RESUME)
+
+    def goodbye(self) -> None:
+        """Finish the clip, and say that it is over."""
+        if self.gate not in RECORDS:
+            return
+        self.links.see.send(KeepToSee.STOP)
+        until_s = time.monotonic() + LAST_FRAMES_MOST_S
+        while self._recorder.step() is None and time.monotonic() < until_s:
+            with contextlib.suppress(OSError):
+                self._rings[1].settimeout(0.1)
+                self._rings[1].recv(1)
+        trouble = self._recorder.finish(Ended.STOPPED)
+        if trouble:
+            self.log.say(trouble)
+        self.links.tell.send(KeepToTell.RECORDING_ENDED)

@@ -1,0 +1,127 @@
+"""`doorstep` on gpiozero's own mock pins, and the finger and the eye that a test has on them.
+
+As a program it runs the command line with the mock pins in the place of a board's; for `run` it does so in `keep`.
+A test moves the finger through a Unix socket at the path in FINGER.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from pathlib import Path
+
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory, MockPin
+
+BUTTON, LED = 17, 27
+
+
+@dataclass(frozen=True, slots=True)
+class Finger:
+    """What a test can do: touch the button, and look at the light."""
+
+    path: Path
+
+    def _do(self, what: str) -> str:
+        with socket.socket(socket.AF_UNIX) as talk:
+            end_s = time.monotonic() + 20
+            while talk.connect_ex(str(self.path)):
+                assert time.monotonic() < end_s, "keep has no pins"
+                time.sleep(0.02)
+            talk.sendall(what.encode())
+            return talk.recv(100).decode()
+
+    def press(self) -> None:
+        self._do("down")
+        time.sleep(0.12)  # longer than contacts bounce
+        self._do("up")
+        time.sleep(0.06)
+
+    def hold(self, seconds: float = 3.3) -> None:
+        self._do("down")
+        time.sleep(seconds)
+        self._do("up")
+
+    def light(self) -> str:
+        """Return off, on, slow or fast, by looking for up to two seconds."""
+        return self._do("light")
+
+    def break_light(self) -> None:
+        self._do("break")
+
+
+def _serve(path: str) -> None:
+    class BrokenPin(MockPin):
+        """A pin whose level cannot be changed any more."""
+
+        def _set_state(self, value: bool) -> None:
+            pass
+
+    while Device.pin_factory.pin(BUTTON).when_changed is None:  # a touch before there is a button is none
+        time.sleep(0.01)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+    while True:
+        talk, _ = listener.accept()
+        with talk:
+            what = talk.recv(100).decode()
+            button, led = Device.pin_factory.pin(BUTTON), Device.pin_factory.pin(LED)
+            if what == "down":
+                button.drive_low()
+            elif what == "up":
+                button.drive_high()
+            elif what == "break":
+                led.__class__ = BrokenPin
+            elif what == "light":
+                talk.sendall(_looks(led).encode())
+                continue
+            talk.sendall(b"done")
+
+
+def _looks(led: MockPin) -> str:
+    """What an eye would see of the pin's latest changes."""
+    led.clear_states()
+    time.sleep(0.5)
+    if len(led.states) > 3:  # the first is none
+        return "fast"
+    end_s = time.monotonic() + 1.2
+    while len(led.states) == 1 and time.monotonic() < end_s:
+        time.sleep(0.02)
+    return "slow" if len(led.states) > 1 else "on" if led.state else "off"
+
+
+def _set_back(seconds: float) -> None:
+    """Have the wall clock be wrong, as on a Pi that has no battery for it."""
+    from device.keep import clip
+
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Wrong:
+            return super().now(tz) - timedelta(seconds=seconds)
+
+    clip.datetime = Wrong
+
+
+def main() -> int:
+    from device import cli
+
+    if sys.argv[1] == "run":
+        from device import run
+
+        run.House.modules = {"keep": "tests.finger"}
+    else:
+        Device.pin_factory = MockFactory()
+        if "CLOCK_BACK_S" in os.environ:
+            _set_back(float(os.environ["CLOCK_BACK_S"]))
+        threading.Thread(target=_serve, args=(os.environ["FINGER"],), daemon=True).start()
+    return cli.main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
