@@ -83,9 +83,9 @@ class Desk:
     def _order(self) -> tuple[tuple[str, Callable[[float], Publish | None]], ...]:
         first = tuple((name, self._due(name)) for name in FIRST)
         alert, motion = ("alert", self._head), ("motion", self._due("motion"))
-        then = (motion, alert) if self._event_due else (alert, motion)  # words, switch, event
-        both = then + first if self._said in FIRST else first + then
-        return (*both, ("discovery", self._due("discovery")))
+        due = (motion, alert) if self._event_due else (alert,)  # words, switch, event
+        fair = due + first if self._said in FIRST else first + due
+        return (*fair, motion, ("discovery", self._due("discovery")))
 
     def _due(self, name: str) -> Callable[[float], Publish | None]:
         return lambda _: self._states[name] if name in self._unsaid else None
