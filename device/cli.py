@@ -21,8 +21,6 @@ from device.usage import SOCKET, VIDEO, Run, parser
 if TYPE_CHECKING:
     from device.config import Config
 
-_LISTEN_FDS_START = 3  # sd_listen_fds(3)
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; return its exit status."""
@@ -94,22 +92,23 @@ def _see(options: argparse.Namespace) -> int:
 
 
 def _tell(options: argparse.Namespace) -> int:
+    from device.activation import handed
     from device.tell.process import run
 
     settings = _config(options)
     if not settings.broker.host:
         raise ConfigError("no broker to tell", "name it: host under [broker] in doorstep.toml")
-    if options.events_fd is not None:
-        with socket.socket(fileno=options.events_fd) as sock:
-            return run(settings, sock)
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
-        raise ConfigError("no socket to hear `see` on",
-                          f"try: systemd-socket-activate --datagram -l {SOCKET} doorstep tell; or: doorstep run")
-    with socket.socket(fileno=_LISTEN_FDS_START) as sock:
-        return run(settings, sock)
+    fds = {"see": options.events_fd, "keep": options.keep_fd}
+    if options.events_fd is None:
+        hint = f"try: systemd-socket-activate --datagram -l {SOCKET} doorstep tell; or: doorstep run"
+        fds = handed(os.environ, os.getpid(), hint, "see", "keep")
+    with ExitStack() as stack:
+        links = {name: stack.enter_context(socket.socket(fileno=fd)) for name, fd in fds.items() if fd is not None}
+        return run(settings, links["see"], links.get("keep"))
 
 
 def _keep(options: argparse.Namespace) -> int:
+    from device.activation import handed
     from device.keep.process import Links, run
     from device.messages import Sender
 
@@ -120,10 +119,8 @@ def _keep(options: argparse.Namespace) -> int:
 
         video_fd = options.video_fd
         if video_fd is None:
-            if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
-                raise ConfigError("no socket to take video on",
-                                  f"try: systemd-socket-activate -l {VIDEO} doorstep keep; or: doorstep run")
-            video_fd = _LISTEN_FDS_START
+            hint = f"try: systemd-socket-activate -l {VIDEO} doorstep keep; or: doorstep run"
+            video_fd = handed(os.environ, os.getpid(), hint, "video")["video"]
         video = stack.enter_context(socket.socket(fileno=video_fd))
         return run(_config(options), Links(link(options.tell_fd, options.tell_socket),
                                            link(options.see_fd, options.see_socket), video))

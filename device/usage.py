@@ -59,8 +59,8 @@ It has no network. It writes one byte an event to the socket of tell.
 example:
   doorstep see --config /etc/doorstep/doorstep.toml"""),
     "tell": ("the process with the network, as systemd starts it", f"""\
-It has no camera. It reads one byte an event from the socket that systemd hands
-it (LISTEN_FDS).
+It has no camera. It reads one byte an event from the sockets that systemd hands
+it: one from see, and one from keep where there is a record button.
 
 example, without systemd:
   systemd-socket-activate --datagram -l {SOCKET} doorstep tell"""),
@@ -127,6 +127,7 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
                               help="socket of tell (default %(default)s)")
     subs["keep"].add_argument("--see-socket", default=KEEP_TO_SEE, metavar="PATH",
                               help="socket of see (default %(default)s)")
+    subs["tell"].add_argument("--keep-fd", type=int, help=argparse.SUPPRESS)  # the same, from keep
     subs["see"].add_argument("--socket", default=SOCKET, metavar="PATH", help="socket of tell (default %(default)s)")
     _add_replay(subs["replay"])
     subs["walk"].add_argument("--source", choices=("porch", "auto", "picamera2", "v4l2", "file"),

@@ -23,7 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from device.messages import SeeToTell, Sender, pair
+from device.messages import KeepToTell, SeeToTell, Sender, pair
 
 PATIENCE_S = 20.0  # an idle machine needs a tenth; a busy one must not make a test lie
 
@@ -146,41 +146,64 @@ class Phone:
 
 @dataclass(slots=True)
 class Teller:
-    """The real `doorstep tell` at the end of a real link; the test is its `see`, and alive while `beating`."""
+    """The real `doorstep tell` at the end of real links; the test is its `see`, alive while `beating`.
+
+    button: the test is its `keep` too, which says `life` while it is not None.
+    """
 
     folder: Path
     toml: str
     process: subprocess.Popen[bytes] | None = None
+    button: bool = False
     sender: Sender[SeeToTell] = field(init=False)
+    keep: Sender[KeepToTell] = field(init=False)
     beating: bool = True
+    life: KeepToTell | None = KeepToTell.ALIVE
     _writer: socket.socket = field(init=False)
     _reader: socket.socket = field(init=False)
+    _keep_writer: socket.socket = field(init=False)
+    _keep_reader: socket.socket = field(init=False)
     _heart: threading.Thread = field(init=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock)  # no stale sign of life after a word
+    _over: bool = False
 
     def __enter__(self) -> Self:
         (self.folder / "doorstep.toml").write_text(self.toml)
         self._writer, self._reader = pair()
-        self.sender = Sender(self._writer)
+        self._keep_writer, self._keep_reader = pair()
+        self.sender, self.keep = Sender(self._writer), Sender(self._keep_writer)
         self._heart = threading.Thread(target=self._beat, daemon=True)
         self._heart.start()
         self.start()
         return self
 
     def _beat(self) -> None:
-        while self.beating:
-            self.sender.send_alive(SeeToTell.ALIVE)
+        while not self._over:
+            with self._turn:
+                if self.beating:
+                    self.sender.send_alive(SeeToTell.ALIVE)
+                if self.button and self.life is not None:
+                    self.keep.send_alive(self.life)
             time.sleep(0.5)
 
     def fall_silent(self) -> None:
-        self.beating = False
-        self._heart.join()
+        """Let `see` say no more of itself."""
+        with self._turn:
+            self.beating = False
+
+    def press(self, word: KeepToTell, life: KeepToTell | None) -> None:
+        """Let `keep` say `word`, and from then on `life`."""
+        with self._turn:
+            self.life = life
+            assert self.keep.send(word)
 
     def start(self) -> None:
+        links = {"--events-fd": self._reader.fileno()} | ({"--keep-fd": self._keep_reader.fileno()} if self.button else {})
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "device", "tell", "--config", str(self.folder / "doorstep.toml"),
-                 "--events-fd", str(self._reader.fileno()), "--parent", str(os.getpid())],
-                pass_fds=[self._reader.fileno()], stderr=log, env=environment(),
+                 *(str(word) for option in links.items() for word in option), "--parent", str(os.getpid())],
+                pass_fds=list(links.values()), stderr=log, env=environment(),
             )
 
     @property
@@ -194,6 +217,10 @@ class Teller:
     def raw(self, datagram: bytes) -> None:
         """Send whatever a taken `see` might."""
         self._writer.send(datagram)
+
+    def raw_keep(self, datagram: bytes) -> None:
+        """Send whatever a taken `keep` might."""
+        self._keep_writer.send(datagram)
 
     def motion(self) -> None:
         """One visitor."""
@@ -214,9 +241,10 @@ class Teller:
         assert self.process is not None
         if self.process.poll() is None:
             self.kill()
-        self.fall_silent()
-        self._writer.close()
-        self._reader.close()
+        self._over = True
+        self._heart.join()
+        for end in (self._writer, self._reader, self._keep_writer, self._keep_reader):
+            end.close()
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from device.config import Alerts
 from device.messages import DOWN_AFTER_S, SeeToTell
-from device.tell.policy import CALM_AFTER_S, FAULT, FAULT_AGAIN_AFTER_S, MOVES, NEXT, STATUS, Eye, Policy
+from device.tell.lasting import FAULT_AGAIN_AFTER_S
+from device.tell.policy import CALM_AFTER_S, FAULT, MOVES, NEXT, STATUS, Eye, Policy
 from device.tell.words import Alert, Status
 
 S, E, A = SeeToTell.MOTION_STARTED, SeeToTell.MOTION_ENDED, SeeToTell.ALIVE

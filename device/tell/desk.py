@@ -3,7 +3,7 @@
 Rule 1: an alert leaves the outbox only when the broker has acknowledged all of it.
 Rule 2: of a state only the latest counts; of the alerts every one does.
 Rule 3: after a connection every retained word is said again, so the broker never holds a stale one.
-        No word may keep an alert waiting but the status.
+        No word keeps an alert waiting but status or recording, and after one of them it is the alert's turn.
 """
 
 from __future__ import annotations
@@ -15,29 +15,38 @@ from device.tell.outbox import Outbox
 from device.tell.words import Publish, Status, Words
 
 UNWELCOME_AFTER = 2  # once may be chance
+FIRST = ("status", "recording")  # what whoever looks must know before anything else
 
 
 class Desk:
-    """The publisher's queue, pure: it is told what holds and asked what is next."""
+    """The publisher's queue, pure: it is told what holds and asked what is next.
 
-    def __init__(self, words: Words, outbox: Outbox) -> None:
-        self._words = words
+    button: whether there is a record button that Home Assistant is to learn of.
+    """
+
+    def __init__(self, words: Words, outbox: Outbox, *, button: bool = False) -> None:
+        self._words, self._button = words, button
         self._outbox = outbox
         self._states: dict[str, Publish] = {}
         self._unsaid: set[str] = set()
         self._event_due = False  # the head's alert is acknowledged, its event is not yet
         self._flying: str | None = None
+        self._said = ""  # what was in flight last
         self._unwelcome = 0  # connections in a row that broke on the discovery document
         self.announce()
 
     def announce(self) -> None:
         """Say the discovery document (again): at the start, and when Home Assistant comes online."""
         self._unwelcome = 0
-        self._hold("discovery", discovery(self._words), again=True)
+        self._hold("discovery", discovery(self._words, button=self._button), again=True)
 
     def set_status(self, status: Status) -> None:
         """Hold `status`, and say it if it is news."""
         self._hold("status", self._words.status(status))
+
+    def set_recording(self, on: bool) -> None:
+        """Hold whether a clip is being recorded, and say it if it is news."""
+        self._hold("recording", self._words.recording(on))
 
     def set_motion(self, on: bool) -> None:
         """Hold whether something moves, and say it if it is news."""
@@ -51,7 +60,7 @@ class Desk:
     def connected(self) -> None:
         """A fresh connection: whatever was in flight is not acknowledged any more, all states are due."""
         self._unwelcome = self._unwelcome + 1 if self._flying == "discovery" else 0
-        self._flying = None
+        self._flying, self._said = None, ""
         self._unsaid = set(self._states) - ({"discovery"} if self.unwelcome else set())
 
     @property
@@ -66,21 +75,20 @@ class Desk:
         for name, make in self._order():
             publish = make(now_s)
             if publish is not None:
-                self._flying = name
+                self._flying = self._said = name
                 self._unsaid.discard(name)
                 return publish
         return None
 
     def _order(self) -> tuple[tuple[str, Callable[[float], Publish | None]], ...]:
-        alert, motion = ("alert", self._head), ("motion", lambda _: self._due("motion"))
-        return (
-            ("status", lambda _: self._due("status")),
-            *((motion, alert) if self._event_due else (alert, motion)),  # words, switch, event
-            ("discovery", lambda _: self._due("discovery")),
-        )
+        first = tuple((name, self._due(name)) for name in FIRST)
+        alert, motion = ("alert", self._head), ("motion", self._due("motion"))
+        due = (motion, alert) if self._event_due else (alert,)  # words, switch, event
+        fair = due + first if self._said in FIRST else first + due
+        return (*fair, motion, ("discovery", self._due("discovery")))
 
-    def _due(self, name: str) -> Publish | None:
-        return self._states[name] if name in self._unsaid else None
+    def _due(self, name: str) -> Callable[[float], Publish | None]:
+        return lambda _: self._states[name] if name in self._unsaid else None
 
     def _head(self, now_s: float) -> Publish | None:
         head = self._outbox.head

@@ -14,9 +14,16 @@ PREFIX = "homeassistant"
 BIRTH_TOPIC, BIRTH_WORD = f"{PREFIX}/status", b"online"  # the one thing `tell` listens to
 
 
-def discovery(words: Words) -> Publish:
+def discovery(words: Words, *, button: bool = False) -> Publish:
     """Return the document: https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload."""
     name = f"doorstep_{words.device_id}"
+    recording = {
+        "platform": "binary_sensor",
+        "name": "Recording",
+        "unique_id": f"{name}_recording",
+        "device_class": "running",
+        "state_topic": words.topic("recording"),
+    }
     document = {
         "device": {
             "identifiers": [name],
@@ -37,6 +44,7 @@ def discovery(words: Words) -> Publish:
                 "device_class": "motion",
                 "state_topic": words.topic("motion"),
             },
+            **({"recording": recording} if button else {}),
             "alert": {
                 "platform": "event",
                 "name": "Alert",

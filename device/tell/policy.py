@@ -1,8 +1,9 @@
-"""When the owner is told, and what: a pure state machine over the messages of `see`.
+"""When the owner is told, and what: a pure state machine over the messages of `see` and of `keep`.
 
 Rule 1: the first motion is told at once, whatever came before it in quiet times.
 Rule 2: every motion that was said to start is said to end, whatever happens to `see`.
-Rule 3: silence is never good news: without a sign of life the owner is told that there is no camera.
+Rule 3: silence is never good news: without a sign of life the owner is told that there is no camera,
+        unless watching is paused, and soon after it is resumed.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from device.config import Alerts
-from device.messages import DOWN_AFTER_S, SeeToTell
+from device.messages import DOWN_AFTER_S, KeepToTell, SeeToTell
+from device.tell.button import Button
+from device.tell.lasting import Lasting
 from device.tell.words import Alert, Status
 
 CALM_AFTER_S = 300.0  # a storm is over after this long without motion; the next motion is told at once
 AWAY_AFTER_S = 3.0  # between two ticks that should be a second apart
-FAULT_AGAIN_AFTER_S = 600.0  # a loose ribbon flaps; the status follows, the alert comes once in this time
 
 
 class Eye(enum.Enum):
@@ -57,8 +59,7 @@ STATUS: dict[Eye, Status | None] = {
     Eye.LOST: Status.NO_CAMERA,
 }
 
-# A change of the eye that the owner is told in words, beside the status. The beginning of a fault is told as
-# often as FAULT_AGAIN_AFTER_S allows, and never goes untold while it lasts; its end only if its beginning was.
+# A change of the eye that the owner is told in words, beside the status: how a fault begins, and how it ends.
 FAULT: dict[Eye, tuple[Alert, Alert]] = {
     Eye.LOST: (Alert.NO_CAMERA, Alert.CAMERA_BACK),
     Eye.BLOCKED: (Alert.VIEW_BLOCKED, Alert.VIEW_CLEAR),
@@ -71,6 +72,7 @@ class Policy:
 
     settings: Alerts
     started_s: float
+    button: Button = field(default_factory=Button)
     eye: Eye = Eye.UNKNOWN
     moving: bool = False
     _message_s: float = -math.inf  # of the last message; what waited for us is older than we are
@@ -80,64 +82,77 @@ class Policy:
     _storm: bool = False
     _kept_on_s: float = -math.inf
     _told_s: deque[float] = field(init=False)
-    _fault_told_s: dict[Eye, float] = field(default_factory=dict)
-    _open_faults: set[Eye] = field(default_factory=set)
+    _faults: dict[Eye, Lasting] = field(init=False)
 
     def __post_init__(self) -> None:
         self._alive_s = self._ticked_s = self.started_s
         self._told_s = deque(maxlen=self.settings.storm_alerts)
+        self._faults = {eye: Lasting(begin, end) for eye, (begin, end) in FAULT.items()}
 
     @property
     def status(self) -> Status | None:
         """What to say of the device; None while nothing is known yet."""
-        return STATUS[self.eye]
+        return Status.PAUSED if self.button.paused else STATUS[self.eye]
 
-    def on(self, message: SeeToTell, sent_s: float) -> list[Alert]:
-        """Take one message of `see`, sent at `sent_s`; return what the owner is to be told, in order."""
+    @property
+    def recording(self) -> bool | None:
+        """Whether a clip is being recorded; None while nothing is known yet."""
+        return self.button.recording
+
+    def on(self, message: SeeToTell | KeepToTell, sent_s: float) -> list[Alert]:
+        """Take one message, sent at `sent_s`; return what the owner is to be told, in order."""
         self._message_s = now_s = max(self._message_s, sent_s)  # clocks of two kinds may differ by a hair
+        if isinstance(message, KeepToTell):
+            paused = self.button.paused
+            return self._pause(paused, self.button.on(message, now_s), now_s)
         self._alive_s = max(self._alive_s, now_s)
-        alerts = self._look(NEXT[self.eye][message], now_s)
+        # What an eye says of itself while it closes or opens counts for nothing; what it sees is told.
+        alerts = [] if self.button.paused else self._look(NEXT[self.eye][message], now_s)
         moves = MOVES[message]
         if moves and (not self.moving or message is SeeToTell.MOTION_STARTED):
             alerts += self._motion(now_s)
         if moves is not None:
-            self.moving = moves
-        if self.moving:
+            self.moving = moves and not self.button.paused
+        if moves or self.moving:
             self._motion_s = now_s
         return alerts
 
     def tick(self, now_s: float) -> list[Alert]:
         """Notice what did not come, and what lasts; call it once a second."""
-        if now_s - self._ticked_s > AWAY_AFTER_S:  # we were away ourselves: silence meant nothing
-            self._alive_s = now_s
+        away = now_s - self._ticked_s > AWAY_AFTER_S  # we were away ourselves: silence meant nothing
         self._ticked_s = now_s
-        if self.eye is not Eye.LOST and now_s - self._alive_s > DOWN_AFTER_S:
+        paused = self.button.paused
+        alerts = self._pause(paused, self.button.tick(now_s, away=away), now_s)
+        if away or self.button.paused:
+            self._alive_s = now_s
+        if self.button.paused:
+            return alerts
+        if now_s - self._alive_s > DOWN_AFTER_S:
             self.moving = False
-            return self._look(Eye.LOST, now_s)
-        return self._begun(now_s)
+            return alerts + self._look(Eye.LOST, now_s)
+        return alerts + self._look(self.eye, now_s)
+
+    def _pause(self, before: bool | None, alerts: list[Alert], now_s: float) -> list[Alert]:
+        """Let the eye follow what the button has made of the pause."""
+        if self.button.paused:
+            self.moving = False
+        elif before:  # it has DOWN_AFTER_S to show that it is open again
+            self.eye, self._alive_s = Eye.UNKNOWN, max(self._alive_s, now_s)
+        if Alert.WATCHING_PAUSED in alerts:
+            for fault in self._faults.values():
+                fault.forget()
+        return alerts
 
     def _look(self, eye: Eye, now_s: float) -> list[Alert]:
         before, self.eye = self.eye, eye
-        if before is eye:
+        if eye is Eye.UNKNOWN:
             return []
-        alerts = []
-        if Eye.LOST in self._open_faults and eye in (Eye.SEEING, Eye.BLOCKED):
-            alerts.append(FAULT[Eye.LOST][1])
-        if before is Eye.BLOCKED and eye is Eye.SEEING and Eye.BLOCKED in self._open_faults:
-            alerts.append(FAULT[Eye.BLOCKED][1])
+        alerts = self._faults[Eye.LOST].now(eye is Eye.LOST, now_s)
+        if eye is Eye.LOST:
+            return alerts
         # A `see` that was away has forgotten how the view should look: then nobody can say that it is clear.
-        self._open_faults &= {eye, Eye.BLOCKED} if eye is Eye.LOST else {eye}
-        return alerts + self._begun(now_s)
-
-    def _begun(self, now_s: float) -> list[Alert]:
-        """Tell a fault that is on and has not been told; later, if it was told only a moment ago."""
-        eye = self.eye
-        told_s = self._fault_told_s.get(eye, -math.inf)
-        if eye not in FAULT or eye in self._open_faults or now_s - told_s < FAULT_AGAIN_AFTER_S:
-            return []
-        self._fault_told_s[eye] = now_s
-        self._open_faults.add(eye)
-        return [FAULT[eye][0]]
+        clear = False if before is Eye.BLOCKED else None
+        return alerts + self._faults[Eye.BLOCKED].now(eye is Eye.BLOCKED or clear, now_s)
 
     def _motion(self, now_s: float) -> list[Alert]:
         """Cooldown and storm: at most one alert, often none."""

@@ -1,23 +1,26 @@
-"""The process that has the network: messages of `see` in, MQTT out.
+"""The process that has the network: messages of `see` and `keep` in, MQTT out.
 
-Rule 1: it reads bytes from the wall and words from the broker's one topic; it has no other input.
+Rule 1: it reads bytes from the links and words from the broker's one topic; it has no other input.
 Rule 2: a broker that is gone is waited for; only a configuration error ends it.
 """
 
 from __future__ import annotations
 
+import heapq
 import os
 import selectors
 import socket
 import time
+from collections.abc import Iterator
 
 from device.config import Config
 from device.errors import ConfigError
 from device.log import Log
-from device.messages import Receiver, SeeToTell
+from device.messages import KeepToTell, Received, Receiver, SeeToTell
 from device.runtime import runtime_folder
 from device.stopping import Stop
 from device.tell import credentials
+from device.tell.button import Button
 from device.tell.desk import Desk
 from device.tell.link import Link, News
 from device.tell.outbox import Outbox
@@ -28,17 +31,20 @@ FLOOD_PAUSE_S = 0.25  # a sender that floods the wall gets no more of the proces
 ANNOUNCE_EVERY_S = 60.0  # a Home Assistant that comes online twice a minute has the document already
 GOODBYE_S = 1.0  # how long a clean stop waits for the broker to take "offline"
 
+Wall = Receiver[SeeToTell] | Receiver[KeepToTell]
+Heard = Received[SeeToTell] | Received[KeepToTell]
+
 
 def boottime_s() -> float:
     """Seconds since boot: never goes back, and means the same before and after a restart of `tell`."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def run(config: Config, events: socket.socket) -> int:
-    """Tell until asked to stop. `events` is the reading end of the link from `see`."""
-    if (events.family, events.type) != (socket.AF_UNIX, socket.SOCK_DGRAM):
-        raise ConfigError("the socket to hear `see` on is no Unix datagram socket",
-                          "in its unit: ListenDatagram=/run/doorstep/tell.sock")
+def run(config: Config, see: socket.socket, keep: socket.socket | None = None) -> int:
+    """Tell until asked to stop. `see` and `keep` are the reading ends of the links from them."""
+    walls: dict[str, Wall] = {"see": Receiver(_checked(see, "see"), SeeToTell)}
+    if keep is not None:
+        walls["keep"] = Receiver(_checked(keep, "keep"), KeepToTell)
     log = Log("tell")
     secrets = credentials.load(config.broker)
     folder = runtime_folder(dict(os.environ), config.id)
@@ -50,10 +56,10 @@ def run(config: Config, events: socket.socket) -> int:
     words = Words(config.id, config.place)
     offline = words.status(Status.OFFLINE)
     with Stop() as stop, Link(config.broker, secrets, f"doorstep-{config.id}", offline) as link:
-        teller = _Teller(config, Receiver(events, SeeToTell), link, outbox, words, log)
+        teller = _Teller(config, walls, link, outbox, words, log)
         with selectors.DefaultSelector() as selector:
-            for source in (events, link, stop):
-                selector.register(source, selectors.EVENT_READ)
+            for readable in (*walls.values(), link, stop):
+                selector.register(readable, selectors.EVENT_READ)
             while not stop.asked:
                 selector.select(1.0)
                 if teller.step(boottime_s()):
@@ -62,15 +68,23 @@ def run(config: Config, events: socket.socket) -> int:
     return 0
 
 
+def _checked(sock: socket.socket, of: str) -> socket.socket:
+    if (sock.family, sock.type) != (socket.AF_UNIX, socket.SOCK_DGRAM):
+        raise ConfigError(f"the socket to hear `{of}` on is no Unix datagram socket",
+                          "in its unit: ListenDatagram= and a path, such as /run/doorstep/tell.sock")
+    return sock
+
+
 class _Teller:
     """The loop's body: policy, desk and link put together."""
 
-    def __init__(self, config: Config, events: Receiver[SeeToTell], link: Link, outbox: Outbox, words: Words,
+    def __init__(self, config: Config, walls: dict[str, Wall], link: Link, outbox: Outbox, words: Words,
                  log: Log) -> None:
-        self._events, self._link, self._outbox, self._log = events, link, outbox, log
-        self._policy = Policy(config.alerts, boottime_s())
+        self._walls, self._link, self._outbox, self._log = walls, link, outbox, log
+        now_s = boottime_s()
+        self._policy = Policy(config.alerts, now_s, Button(now_s) if "keep" in walls else Button())
         self._words = words
-        self._desk = Desk(words, outbox)
+        self._desk = Desk(words, outbox, button="keep" in walls)
         self._broker = f"{config.broker.host}:{config.broker.port}"
         self._connection = 0  # the one that is up, or 0
         self._announced_s = -ANNOUNCE_EVERY_S  # when Home Assistant was answered last
@@ -78,23 +92,28 @@ class _Teller:
         self._once: set[str] = set()
 
     def step(self, now_s: float) -> bool:
-        """Take what came from either side, and let the next message go; whether the wall is flooded."""
-        for received in self._events.receive():
+        """Take what came from either side, and let the next message go; whether a wall is flooded."""
+        # In the order in which it was said, and one by one: what is read and not yet in the outbox can be lost.
+        streams: list[Iterator[Heard]] = [wall.receive() for wall in self._walls.values()]
+        for received in heapq.merge(*streams, key=lambda received: received.sent_s):
             for alert in self._policy.on(received.message, received.sent_s):
                 self._outbox.push(alert, received.sent_s)
         for alert in self._policy.tick(now_s):
             self._outbox.push(alert, now_s)
         if self._policy.status is not None:
             self._desk.set_status(self._policy.status)
+        if self._policy.recording is not None:
+            self._desk.set_recording(self._policy.recording)
         self._desk.set_motion(self._policy.moving)
         self._take_reports(now_s)
         self._send(now_s)
-        self._log.count("refused what is no message", self._events.refused)
+        for name, wall in self._walls.items():
+            self._log.count(f"refused what is no message of {name}", wall.refused)
         self._say_once(self._outbox.dropped > 0, "the outbox is full: the oldest alerts are dropped")
         self._say_once(self._outbox.unwritable, "the runtime directory is gone or full: alerts wait in memory only")
         self._say_once(self._desk.unwelcome, f"{self._broker} breaks off on Home Assistant's discovery document; "
                        "going on without it: is its limit for packets too small?")
-        return self._events.flooded
+        return any(wall.flooded for wall in self._walls.values())
 
     def _say_once(self, holds: bool, text: str) -> None:
         if holds and text not in self._once:

@@ -25,6 +25,15 @@ class Alert(enum.Enum):
     CAMERA_BACK = "camera_back"
     VIEW_BLOCKED = "view_blocked"
     VIEW_CLEAR = "view_clear"
+    RECORDING = "recording"
+    RECORDING_FAILED = "recording_failed"
+    NO_RECORDING = "no_recording"
+    RECORDING_POSSIBLE = "recording_possible"
+    WATCHING_PAUSED = "watching_paused"
+    WATCHING_AGAIN = "watching_again"
+    STORAGE_LOW = "storage_low"
+    NO_BUTTON = "no_button"
+    BUTTON_BACK = "button_back"
 
 
 PHRASE: dict[Alert, str] = {
@@ -34,6 +43,15 @@ PHRASE: dict[Alert, str] = {
     Alert.CAMERA_BACK: "camera back at {place}",
     Alert.VIEW_BLOCKED: "view blocked at {place}",
     Alert.VIEW_CLEAR: "view clear at {place}",
+    Alert.RECORDING: "recording at {place}",
+    Alert.RECORDING_FAILED: "recording failed at {place}",
+    Alert.NO_RECORDING: "no recording possible at {place}",
+    Alert.RECORDING_POSSIBLE: "recording possible again at {place}",
+    Alert.WATCHING_PAUSED: "watching paused at {place}",
+    Alert.WATCHING_AGAIN: "watching again at {place}",
+    Alert.STORAGE_LOW: "storage low at {place}",
+    Alert.NO_BUTTON: "record button not working at {place}",
+    Alert.BUTTON_BACK: "record button works again at {place}",
 }
 
 
@@ -95,6 +113,10 @@ class Words:
     def motion(self, on: bool) -> Publish:
         """Whether something moves now; retained it would be a phantom alert at every reconnect."""
         return self._short("motion", "ON" if on else "OFF", expiry_s=EXPIRY_S)
+
+    def recording(self, on: bool) -> Publish:
+        """Whether a clip is recorded now: a state, which whoever subscribes later must know too."""
+        return self._short("recording", "ON" if on else "OFF", retain=True)
 
     def status(self, status: Status) -> Publish:
         """What the device is doing."""
