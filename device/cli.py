@@ -82,13 +82,27 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _see(options: argparse.Namespace) -> int:
+    from contextlib import ExitStack
+
     from device.see.process import run
 
-    if options.tell_fd is not None:
-        with socket.socket(fileno=options.tell_fd) as sock:
-            return run(_config(options), sock)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        return run(_config(options), sock, options.socket)
+    with ExitStack() as links:
+        def link(number: int) -> socket.socket:
+            return links.enter_context(socket.socket(fileno=number))
+
+        keep_fd = options.keep_fd if options.keep_fd is not None else _handed_fd()
+        from_keep = link(keep_fd) if keep_fd is not None else None
+        if options.tell_fd is not None:
+            return run(_config(options), link(options.tell_fd), None, from_keep=from_keep,
+                       video_address=options.video_socket)
+        to_tell = links.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        return run(_config(options), to_tell, options.socket, from_keep=from_keep, video_address=options.video_socket)
+
+
+def _handed_fd() -> int | None:
+    """Return the one socket that systemd has handed us, if it did."""
+    handed = os.environ.get("LISTEN_PID") == str(os.getpid()) and os.environ.get("LISTEN_FDS") == "1"
+    return _LISTEN_FDS_START if handed else None
 
 
 def _tell(options: argparse.Namespace) -> int:
@@ -97,13 +111,11 @@ def _tell(options: argparse.Namespace) -> int:
     settings = _config(options)
     if not settings.broker.host:
         raise ConfigError("no broker to tell", "name it: host under [broker] in doorstep.toml")
-    if options.events_fd is not None:
-        with socket.socket(fileno=options.events_fd) as sock:
-            return run(settings, sock)
-    if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
+    events_fd = options.events_fd if options.events_fd is not None else _handed_fd()
+    if events_fd is None:
         raise ConfigError("no socket to hear `see` on",
                           f"try: systemd-socket-activate --datagram -l {SOCKET} doorstep tell; or: doorstep run")
-    with socket.socket(fileno=_LISTEN_FDS_START) as sock:
+    with socket.socket(fileno=events_fd) as sock:
         return run(settings, sock)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from device import __version__
 
 SOCKET = "/run/doorstep/tell.sock"
+VIDEO_SOCKET = "/run/doorstep/video.sock"
 Run = Callable[[argparse.Namespace], int]
 
 OVERVIEW = """\
@@ -52,7 +53,9 @@ configured it starts one for this machine only.
 example:
   doorstep run --config doorstep.toml"""),
     "see": ("the process with the camera, as systemd starts it", """\
-It has no network. It writes one byte an event to the socket of tell.
+It has no network. It writes one byte an event to the socket of tell. Where
+systemd hands it the socket of keep (LISTEN_FDS), it records when keep asks,
+to the video socket.
 
 example:
   doorstep see --config /etc/doorstep/doorstep.toml"""),
@@ -111,6 +114,9 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     for name, option in (("see", "--tell-fd"), ("tell", "--events-fd")):
         subs[name].add_argument(option, type=int, help=argparse.SUPPRESS)  # an end of a pair, from `doorstep run`
         subs[name].add_argument("--parent", type=int, help=argparse.SUPPRESS)
+    subs["see"].add_argument("--keep-fd", type=int, help=argparse.SUPPRESS)
+    subs["see"].add_argument("--video-socket", default=VIDEO_SOCKET, metavar="PATH",
+                             help="where keep takes video (default %(default)s)")
     subs["see"].add_argument("--socket", default=SOCKET, metavar="PATH", help="socket of tell (default %(default)s)")
     _add_replay(subs["replay"])
     subs["walk"].add_argument("--source", choices=("porch", "auto", "picamera2", "v4l2", "file"),
