@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from device.errors import ConfigError, DoorstepError
-from device.usage import SOCKET, VIDEO, Run, parser
+from device.usage import KEEP_TO_SEE, SOCKET, VIDEO, Run, parser
 
 if TYPE_CHECKING:
     from device.config import Config
@@ -82,13 +82,17 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _see(options: argparse.Namespace) -> int:
+    from device.activation import handed
     from device.see.process import run
 
-    if options.tell_fd is not None:
-        with socket.socket(fileno=options.tell_fd) as sock:
-            return run(_config(options), sock)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        return run(_config(options), sock, options.socket)
+    keep_fd = options.keep_fd
+    if keep_fd is None and os.environ.get("LISTEN_PID") == str(os.getpid()):
+        keep_fd = handed(os.environ, os.getpid(), f"in its unit: ListenDatagram={KEEP_TO_SEE}", "keep")["keep"]
+    with ExitStack() as stack:
+        to_tell = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM, fileno=options.tell_fd))
+        from_keep = stack.enter_context(socket.socket(fileno=keep_fd)) if keep_fd is not None else None
+        return run(_config(options), to_tell, options.socket if options.tell_fd is None else None,
+                   from_keep=from_keep, video_address=options.video_socket)
 
 
 def _tell(options: argparse.Namespace) -> int:

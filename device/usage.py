@@ -54,7 +54,9 @@ configured it starts one for this machine only.
 example:
   doorstep run --config doorstep.toml"""),
     "see": ("the process with the camera, as systemd starts it", """\
-It has no network. It writes one byte an event to the socket of tell.
+It has no network. It writes one byte an event to the socket of tell. Where
+systemd hands it the socket of keep (LISTEN_FDS), it records when keep asks,
+to the video socket.
 
 example:
   doorstep see --config /etc/doorstep/doorstep.toml"""),
@@ -128,6 +130,9 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     subs["keep"].add_argument("--see-socket", default=KEEP_TO_SEE, metavar="PATH",
                               help="socket of see (default %(default)s)")
     subs["tell"].add_argument("--keep-fd", type=int, help=argparse.SUPPRESS)  # the same, from keep
+    subs["see"].add_argument("--keep-fd", type=int, help=argparse.SUPPRESS)
+    subs["see"].add_argument("--video-socket", default=VIDEO, metavar="PATH",
+                             help="where keep takes video (default %(default)s)")
     subs["see"].add_argument("--socket", default=SOCKET, metavar="PATH", help="socket of tell (default %(default)s)")
     _add_replay(subs["replay"])
     subs["walk"].add_argument("--source", choices=("porch", "auto", "picamera2", "v4l2", "file"),
