@@ -1,0 +1,1 @@
+"""The process with the button and the recordings, and the owner's side of them."""
