@@ -5,6 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import os
+import pty
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
@@ -18,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from device.keep import layout
 from device.keep.statement import Ended, Statement, digest
+from tests.rig import environment
 
 PICTURES_PER_S = 25
 LENGTH_S = 4
@@ -80,3 +85,19 @@ class Clips:
             self.statement(number).write_bytes(said)
             self.before = digest(said)
         return self.clip(number)
+
+
+def in_terminal(*arguments: str | Path, **more: str) -> tuple[int, str]:
+    """The exit status of a command, and what a terminal of 80 columns shows of it."""
+    command = [sys.executable, "-m", "device", *map(str, arguments)]
+    main_end, side = pty.openpty()
+    process = subprocess.Popen(command, stdout=side, stderr=side, env=environment(TERM="xterm", COLUMNS="80", **more))
+    os.close(side)
+    shown = b""
+    try:
+        while piece := os.read(main_end, 65536):
+            shown += piece
+    except OSError:  # the other end is closed: Linux says so with an error
+        pass
+    os.close(main_end)
+    return process.wait(60), shown.decode().replace("\r\n", "\n")

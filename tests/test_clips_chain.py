@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import pty
+import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,8 +19,8 @@ from device.keep import layout
 from device.keep.owner_chain import HARMLESS, SAYS, Clip, Kind, judge, signer
 from device.keep.owner_folder import read_statement
 from device.keep.statement import Ended, Signed, Statement, StatementError, digest, fingerprint, parse
-from tests.clips import Clips
-from tests.rig import doorstep, environment
+from tests.clips import Clips, in_terminal
+from tests.rig import doorstep
 
 FIVE = range(1, 6)
 
@@ -249,16 +246,14 @@ def test_a_terminal_gets_a_table_in_colour_and_no_color_is_honoured(clips: Clips
     """As everywhere."""
     clips.clip(3).unlink()
     for more, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
-        main, side = pty.openpty()
-        for command in ("list", "verify"):
-            subprocess.run([sys.executable, "-m", "device", "clips", command, str(clips.folder)], stdout=side, check=False,
-                           stderr=subprocess.DEVNULL, env=environment(TERM="xterm", COLUMNS="80", **more))
-        os.close(side)
-        shown = os.read(main, 65536).decode()
-        os.close(main)
-        assert "file gone" in shown
-        assert "clip 3: the clip is missing" in shown
-        assert ("\033[31m" in shown) == coloured
+        _, listed = in_terminal("clips", "list", clips.folder, **more)
+        status, verified = in_terminal("clips", "verify", clips.folder, **more)
+        assert status == 1
+        assert "file gone" in listed
+        assert "clip 3: the clip is missing" in verified
+        assert ("\033[31m" in listed and "\033[31m" in verified) == coloured
+        plain = re.sub(r"\033\[[0-9;?]*[A-Za-z]", "", listed + verified[verified.index("clip 3:"):])
+        assert max(map(len, plain.splitlines())) <= 80
 
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))

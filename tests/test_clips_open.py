@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import pty
-import resource
 import signal
 import stat
 import subprocess
@@ -22,7 +20,7 @@ from device.errors import RecordingError
 from device.keep import owner_open
 from device.keep.owner_age import CHUNK_BYTES, TAG_BYTES, Opened, decrypt
 from device.keep.owner_remux import remux
-from tests.clips import LENGTH_S, PICTURES_PER_S, Clips, video
+from tests.clips import LENGTH_S, PICTURES_PER_S, Clips, in_terminal, video
 from tests.rig import doorstep, environment
 
 
@@ -202,11 +200,9 @@ def test_ctrl_c_leaves_nothing_behind(clips: Clips, mp4: Path, monkeypatch: pyte
 
 
 def test_a_full_disk_is_said_and_leaves_nothing_behind(clips: Clips, mp4: Path) -> None:
-    """A limit on the size of files stands in for it."""
-    limit = len(video()) // 2
-    done = subprocess.run([sys.executable, "-m", "device", "clips", "open", str(clips.clip(1)), "--identity", str(clips.identity()),
-                           "-o", str(mp4)], capture_output=True, text=True, env=environment(), check=False,
-                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    """A limit on the size of files (1,000 blocks of 512 bytes) stands in for it."""
+    done = subprocess.run(["sh", "-c", 'ulimit -f 1000; exec "$@"', "sh", sys.executable, "-m", "device", "clips", "open", str(clips.clip(1)), "--identity", str(clips.identity()),
+                           "-o", str(mp4)], capture_output=True, text=True, env=environment(), check=False)
     assert done.returncode == 2
     assert "File too large" in done.stderr
     assert list(mp4.parent.iterdir()) == []
@@ -291,15 +287,19 @@ def test_a_clip_that_is_not_there_says_where_to_look(clips: Clips, mp4: Path) ->
         assert says in done.stderr
 
 
+def test_a_terminal_shows_how_far_it_is(clips: Clips, mp4: Path) -> None:
+    """And a pipe does not: its standard error is a log."""
+    status, shown = in_terminal("clips", "open", clips.clip(1), "--identity", clips.identity(), "-o", mp4)
+    assert status == 0
+    assert "━" in shown
+    assert "━" not in open_clip(clips, mp4, "--force").stderr
+
+
 def test_a_terminal_is_not_sent_a_video(clips: Clips) -> None:
     """It would only beep."""
-    main_end, side = pty.openpty()
-    done = subprocess.run([sys.executable, "-m", "device", "clips", "open", str(clips.clip(1)), "--identity", str(clips.identity()),
-                           "-o", "-"], stdout=side, stderr=subprocess.PIPE, env=environment(), check=False)
-    os.close(side)
-    os.close(main_end)
-    assert done.returncode == 2
-    assert b"terminal shows no video" in done.stderr
+    status, shown = in_terminal("clips", "open", clips.clip(1), "--identity", clips.identity(), "-o", "-")
+    assert status == 2
+    assert "terminal shows no video" in shown
 
 
 @pytest.mark.parametrize("size_bytes", [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES])

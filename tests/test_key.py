@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
 import stat
 import subprocess
@@ -16,33 +14,16 @@ import segno
 
 from device.cli import main
 from device.keep import owner_key
-from tests.clips import Clips, video
+from tests.clips import Clips, in_terminal, video
 from tests.rig import doorstep, environment
 
 SECRET = re.compile(r"AGE-SECRET-KEY-1[0-9A-Z]{58}")
 
 
-def in_terminal(*arguments: str | Path) -> str:
-    """What a terminal shows of a command."""
-    command = [sys.executable, "-m", "device", *map(str, arguments)]
-    main_end, side = pty.openpty()
-    process = subprocess.Popen(command, stdout=side, stderr=side, env=environment(TERM="xterm", COLUMNS="80"))
-    os.close(side)
-    shown = b""
-    try:
-        while piece := os.read(main_end, 65536):
-            shown += piece
-    except OSError:  # the other end is closed: Linux says so with an error
-        pass
-    os.close(main_end)
-    assert process.wait(60) == 0, shown
-    return shown.decode().replace("\r\n", "\n")
-
-
 def test_a_key_is_what_age_keygen_makes(tmp_path: Path) -> None:
     """Any age program can use it, and the words say where everything goes."""
     path = tmp_path / "new" / "key.txt"
-    done = doorstep("key", "new", path)
+    done = doorstep("key", "new", "--here", path)
     assert done.returncode == 0, done.stderr
     public = subprocess.run(["age-keygen", "-y", path], capture_output=True, text=True, check=True).stdout.strip()
     created, said, secret = path.read_text().splitlines()
@@ -58,9 +39,9 @@ def test_a_key_is_what_age_keygen_makes(tmp_path: Path) -> None:
 
 def test_its_place_is_the_owners_configuration_folder(tmp_path: Path) -> None:
     """Where `clips open` looks for it."""
-    assert doorstep("key", "new", XDG_CONFIG_HOME=str(tmp_path / "config")).returncode == 0
+    assert doorstep("key", "new", "--here", XDG_CONFIG_HOME=str(tmp_path / "config")).returncode == 0
     assert (tmp_path / "config" / "doorstep" / "identity.txt").exists()
-    assert doorstep("key", "new", XDG_CONFIG_HOME="not/absolute", HOME=str(tmp_path)).returncode == 0
+    assert doorstep("key", "new", "--here", XDG_CONFIG_HOME="not/absolute", HOME=str(tmp_path)).returncode == 0
     assert (tmp_path / ".config" / "doorstep" / "identity.txt").exists()
 
 
@@ -69,16 +50,16 @@ def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
     path, paper = tmp_path / "key.txt", tmp_path / "key.svg"
     path.write_text("the only one")
     for arguments in ([path], [tmp_path / "other.txt", "--print", path]):
-        done = doorstep("key", "new", *arguments)
+        done = doorstep("key", "new", "--here", *arguments)
         assert done.returncode == 2
         assert "never overwritten" in done.stderr
     assert path.read_text() == "the only one"
     assert list(tmp_path.iterdir()) == [path]
     path.unlink()
     path.symlink_to(tmp_path / "elsewhere")
-    assert doorstep("key", "new", path, "--print", paper).returncode == 2
+    assert doorstep("key", "new", "--here", path, "--print", paper).returncode == 2
     assert list(tmp_path.iterdir()) == [path]
-    assert doorstep("key", "new", Path("/dev/null/key")).returncode == 2
+    assert doorstep("key", "new", "--here", Path("/dev/null/key")).returncode == 2
 
 
 @pytest.mark.parametrize("mark", ["etc/doorstep/doorstep.toml", "var/lib/doorstep", "proc/device-tree/model"])
@@ -103,7 +84,8 @@ def test_another_board_than_a_raspberry_pi_is_no_device(tmp_path: Path, monkeypa
 
 def test_the_secret_key_as_a_qr_code_is_shown_after_a_warning(tmp_path: Path) -> None:
     """To a phone; and to nothing that keeps what it is shown."""
-    shown = in_terminal("key", "new", tmp_path / "key.txt", "--qr")
+    status, shown = in_terminal("key", "new", "--here", tmp_path / "key.txt", "--qr")
+    assert status == 0
     secret = (tmp_path / "key.txt").read_text().splitlines()[-1]
     warning, code = shown.index("can open your clips.\n"), shown.index("█")
     assert warning < code
@@ -112,7 +94,7 @@ def test_the_secret_key_as_a_qr_code_is_shown_after_a_warning(tmp_path: Path) ->
     matrix = segno.make(secret, micro=False).matrix
     assert [[not cell for cell in row[4:-4]] for row in light[4:4 + len(matrix)]] == [list(map(bool, row)) for row in matrix]
     assert max(map(len, blocks)) <= 80
-    piped = doorstep("key", "new", tmp_path / "other.txt", "--qr")
+    piped = doorstep("key", "new", "--here", tmp_path / "other.txt", "--qr")
     assert piped.returncode == 2
     assert "--print" in piped.stderr
     assert not (tmp_path / "other.txt").exists()
@@ -121,12 +103,13 @@ def test_the_secret_key_as_a_qr_code_is_shown_after_a_warning(tmp_path: Path) ->
 def test_the_page_holds_both_keys_as_codes_and_in_letters(tmp_path: Path) -> None:
     """Paper outlives disks; and what is on it is enough."""
     paper = tmp_path / "key.svg"
-    assert doorstep("key", "new", tmp_path / "key.txt", "--print", paper).returncode == 0
+    assert doorstep("key", "new", "--here", tmp_path / "key.txt", "--print", paper).returncode == 0
     assert stat.S_IMODE(paper.stat().st_mode) == 0o600
     _, public, secret = (line.split()[-1] for line in (tmp_path / "key.txt").read_text().splitlines())
     page = ET.fromstring(paper.read_text())
     svg = "{http://www.w3.org/2000/svg}"
-    words = [text.text for text in page.iter(f"{svg}text")]
+    words = [text.text or "" for text in page.iter(f"{svg}text")]
+    assert max(map(len, words)) * 2.2 <= 180 - 10  # millimetres a letter, on a page with margins
     assert secret in words
     assert public in words
     for code, text in zip(page.iter(f"{svg}path"), (secret, public), strict=True):
@@ -158,7 +141,7 @@ def test_any_computer_will_do(tmp_path: Path) -> None:
     """The owner's commands need nothing of the device's packages, and nothing that only Unix has."""
     clips = Clips(tmp_path / "clips")
     clips.record(1, video())
-    for command in (["key", "new", tmp_path / "key.txt", "--print", tmp_path / "key.svg"], ["clips", "list", clips.folder],
+    for command in (["key", "new", "--here", tmp_path / "key.txt", "--print", tmp_path / "key.svg"], ["clips", "list", clips.folder],
                     ["clips", "verify", clips.folder], ["--help"],
                     ["clips", "open", "1", clips.folder, "--identity", clips.identity(), "-o", tmp_path / "visit.mp4"]):
         done = base_only(*command)

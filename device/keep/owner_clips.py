@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +18,7 @@ from device.errors import ConfigError, RecordingError
 from device.keep import layout
 from device.keep.owner_chain import Clip, Finding, Kind, judge, signer
 from device.keep.owner_folder import clips_folder, hash_clip, named_device, read, unreadable
-from device.keep.owner_screen import progress
+from device.keep.owner_screen import progress, screen
 from device.keep.statement import Signed, Statement
 
 HEADS = ("number", "started", "length", "size", "state")
@@ -90,25 +89,25 @@ def _count(findings: list[Finding], kind: Kind) -> int:
 
 
 def _print_findings(findings: list[Finding], ours: str | None, named: bool) -> None:
-    screen = Console(highlight=False, soft_wrap=True)
+    show = screen(sys.stdout)
     for finding in findings:
         if finding.kind is not Kind.WHOLE:
             numbers = f"clip {finding.number}" if finding.count == 1 else f"clips {finding.number} to {finding.last}"
-            screen.print(Text(f"{numbers}: {finding.words}", "red" if finding.fails else "dim"))
+            show.print(Text(f"{numbers}: {finding.words}", "red" if finding.fails else "dim"))
     whole, deleted = _count(findings, Kind.WHOLE), _count(findings, Kind.DELETED)
     first, last = findings[0].number, findings[-1].last
     which = f"clip {first}" if first == last else f"clips {first} to {last}"
     also = f", {deleted} deleted by the device itself" if deleted else ""
     if any(finding.fails for finding in findings):
-        screen.print(Text(f"Not all is as it should be: of {which}, {whole} whole and unaltered{also}.", "bold red"))
+        show.print(Text(f"Not all is as it should be: of {which}, {whole} whole and unaltered{also}.", "bold red"))
     else:
-        screen.print(Text(f"All is as it should be: of {which}, {whole} whole and unaltered{also}.", "bold green"))
+        show.print(Text(f"All is as it should be: of {which}, {whole} whole and unaltered{also}.", "bold green"))
     if ours is None:
-        screen.print("No authentic statement is here: nothing shows which device recorded them.")
+        show.print("No authentic statement is here: nothing shows which device recorded them.")
     elif named:
-        screen.print(f"Held against the device that you named, {ours}.")
+        show.print(f"Held against the device that you named, {ours}.")
     else:
-        screen.print(f"Device {ours}\nCompare it with what was noted at installation.")
+        show.print(f"Device {ours}\nCompare it with what was noted at installation.")
 
 
 def _said(clip: Clip | None) -> Statement | None:
@@ -145,4 +144,4 @@ def _print_table(rows: list[tuple[str, ...]], findings: list[Finding]) -> None:
         table.add_column(head, justify="right" if head in ("number", "length", "size") else "left", no_wrap=True)
     for row, finding in zip(rows, findings, strict=True):
         table.add_row(*row[:-1], Text(row[-1], "red" if finding.fails else ""))
-    Console(highlight=False).print(table)
+    screen(sys.stdout).print(table)

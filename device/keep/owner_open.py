@@ -16,14 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rich.console import Console
-
 from device.errors import ConfigError, RecordingError
 from device.keep import layout
 from device.keep.owner_age import Opened, decrypt, identities
 from device.keep.owner_folder import clips_folder, read_statement, unreadable
 from device.keep.owner_remux import remux
-from device.keep.owner_screen import progress
+from device.keep.owner_screen import progress, screen
 from device.keep.statement import Signed, Statement, StatementError, fingerprint
 
 
@@ -135,19 +133,19 @@ def _free(target: Path, force: bool) -> None:
 
 def _report(opened: Opened, length_s: float | None, said: Signed | StatementError | None, number: int | None) -> bool:
     """Say what was lost and what was signed; return whether all is right."""
-    screen = Console(stderr=True, highlight=False, soft_wrap=True)
+    show = screen(sys.stderr)
     signed = said if isinstance(said, Signed) and said.authentic and said.statement.sequence == number else None
     if not opened.whole:
-        screen.print("cut short or damaged; all that is authentic before that was given", style="red")
-        screen.print(f"lost: {_lost(opened, length_s, signed.statement if signed else None)}", style="red")
+        show.print("cut short or damaged; all that is authentic before that was given", style="red")
+        show.print(f"lost: {_lost(opened, length_s, signed.statement if signed else None)}", style="red")
     if said is None:
-        screen.print("no statement lies beside it: nothing shows that it is what the device recorded")
+        show.print("no statement lies beside it: nothing shows that it is what the device recorded")
     elif signed is None:
-        screen.print("the statement beside it is altered, or of another clip; see: doorstep clips verify", style="red")
+        show.print("the statement beside it is altered, or of another clip; see: doorstep clips verify", style="red")
     elif signed.statement.sha256 == opened.sha256:
-        screen.print(f"unaltered, as device {fingerprint(signed.device)} signed it", style="green")
+        show.print(f"unaltered, as device {fingerprint(signed.device)} signed it", style="green")
     else:
-        screen.print(f"no longer what device {fingerprint(signed.device)} signed", style="red")
+        show.print(f"no longer what device {fingerprint(signed.device)} signed", style="red")
     unaltered = signed is not None and signed.statement.sha256 == opened.sha256
     return opened.whole and (said is None or unaltered)
 

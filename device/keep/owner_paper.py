@@ -15,8 +15,8 @@ _PAGE = """\
 <rect width="210" height="297" fill="#fff"/>
 <g font-family="sans-serif" font-size="4">
 <text x="20" y="28" font-size="8">Doorstep: the key that opens your clips</text>
-<text x="20" y="38">Made {created}. Keep it as you keep a house key: whoever has it can open the clips,</text>
-<text x="20" y="44">and without it nobody can.</text>
+<text x="20" y="38">Made {created}. Keep it as you keep a house key:</text>
+<text x="20" y="44">whoever has it can open your clips, and without it nobody can.</text>
 <text x="20" y="62" font-size="5">Secret key</text>
 {secret_qr}
 <text x="20" y="136" font-family="monospace" font-size="3.6">{secret}</text>

@@ -13,6 +13,8 @@ import av
 
 from device.errors import RecordingError
 
+av.logging.set_level(av.logging.PANIC)  # what is wrong is said once, in our words
+
 
 def remux(stream: BinaryIO, target: Path, cut: bool) -> float:
     """Write an MPEG-TS as MP4; return its length in seconds. Of a cut one the last picture, which is torn, is left out.
