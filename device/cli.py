@@ -169,6 +169,32 @@ def _demo(options: argparse.Namespace) -> int:
     return demo(settings, forever=options.forever)
 
 
+def _key_new(options: argparse.Namespace) -> int:
+    from device.keep.owner_key import new
+
+    return new(options.file, options.paper, options.qr, options.here)
+
+
+def _clips_list(options: argparse.Namespace) -> int:
+    from device.keep.owner_clips import list_clips
+
+    return list_clips(options.folder, options.json)
+
+
+def _clips_open(options: argparse.Namespace) -> int:
+    from device.keep.owner_key import default_path
+    from device.keep.owner_open import Order, open_clip
+
+    identity = options.identity or default_path()
+    return open_clip(Order(options.clip, options.folder, identity, options.output, options.force))
+
+
+def _clips_verify(options: argparse.Namespace) -> int:
+    from device.keep.owner_clips import verify
+
+    return verify(options.folder, options.device, options.json)
+
+
 def _config_example(_options: argparse.Namespace) -> int:
     from device.config import example
 
@@ -196,6 +222,10 @@ RUNS: dict[str, Run] = {
     "replay": _replay,
     "walk": _walk,
     "demo": _demo,
+    "key new": _key_new,
+    "clips list": _clips_list,
+    "clips open": _clips_open,
+    "clips verify": _clips_verify,
     "config example": _config_example,
     "config check": _config_check,
 }

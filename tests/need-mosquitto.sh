@@ -1,11 +1,16 @@
 #!/bin/sh
-# Have Mosquitto on this machine: install it with apt where it is missing, and say so.
+# Have the programs that the tests hold Doorstep against on this machine: install with apt what is missing, and say so.
 set -eu
 PATH=$PATH:/usr/sbin:/usr/local/sbin
-command -v mosquitto >/dev/null && exit 0
-echo "mosquitto is missing: installing it with apt (the tests start their own, on loopback)"
+missing=
+for program in mosquitto:mosquitto age:age ffprobe:ffmpeg openssl:openssl; do
+    command -v "${program%:*}" >/dev/null || missing="$missing ${program#*:}"
+done
+[ -n "$missing" ] || exit 0
+echo "missing:$missing; installing with apt (the tests start their own Mosquitto, on loopback)"
 if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
-if ! { $sudo apt-get -q update && $sudo apt-get -q install -y --no-install-recommends mosquitto; } >/dev/null; then
-    echo "mosquitto could not be installed; try: sudo apt install mosquitto" >&2
+# shellcheck disable=SC2086  # one package a word
+if ! { $sudo apt-get -q update && $sudo apt-get -q install -y --no-install-recommends $missing; } >/dev/null; then
+    echo "could not be installed; try: sudo apt install$missing" >&2
     exit 2
 fi
