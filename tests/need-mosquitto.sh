@@ -3,7 +3,7 @@
 set -eu
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 missing=
-for program in mosquitto:mosquitto age:age ffprobe:ffmpeg openssl:openssl; do
+for program in mosquitto:mosquitto age:age ffprobe:ffmpeg openssl:openssl strace:strace; do
     command -v "${program%:*}" >/dev/null || missing="$missing ${program#*:}"
 done
 [ -n "$missing" ] || exit 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -25,9 +26,11 @@ def children(pid: int) -> dict[str, int]:
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+            words = [""]
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
             if "-m" in words[:3]:
-                found["broker" if "broker.embedded" in words else words[words.index("device") + 1]] = int(child)
+                found["broker" if "broker.embedded" in words else words[words.index("-m") + 2]] = int(child)
     return found
 
 

@@ -90,7 +90,7 @@ class Keeper:
     def __post_init__(self) -> None:
         settings = self.config.recording
         self._recorder = Recorder(settings, state_folder(settings, self.config.id, os.environ), self.links.video,
-                                  self.selector, lambda: wake(self._rings[0]))
+                                  self.selector, lambda: wake(self._rings[0]), self.log.say)
         self.selector.register(self._rings[1], selectors.EVENT_READ)
         if self.panel is not None:
             self.selector.register(self.panel, selectors.EVENT_READ)
@@ -179,6 +179,8 @@ class Keeper:
         self._show(LIGHT[self.gate])
         for word in told(before, signal, self.gate):
             self.links.tell.send(word)
+        if before is Gate.PAUSED and self.gate is Gate.CLOSED:
+            self._look()  # a fault of before may still hold: then it is not told to be over
         if self.gate is not before:
             self._say_alive()  # a camera closes and opens now, not within a second
 

@@ -8,6 +8,7 @@ Rule 3: nothing is deleted unless the owner chose `when_full = "delete-oldest"`,
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -91,6 +92,7 @@ class Vault:
     key: Ed25519PrivateKey = field(init=False)
     chain: Chain = field(init=False)
     deleted: list[int] = field(default_factory=list)  # since the last statement
+    is_new: bool = False  # the key was made just now
 
     def __post_init__(self) -> None:
         try:
@@ -117,6 +119,7 @@ class Vault:
         if not path.exists():
             fresh = Ed25519PrivateKey.generate()
             write_synced(path, fresh.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            self.is_new = True
         try:
             key = load_pem_private_key(path.read_bytes(), None)
         except (ValueError, TypeError):
@@ -152,6 +155,8 @@ class Vault:
         try:
             used = sum((self.clips / layout.clip(number)).stat().st_size for number in self.numbers())
             disk = os.statvfs(self.clips)
+            if not os.access(self.clips, os.W_OK):  # a read-only disk is that for root too
+                raise OSError(errno.EROFS, "cannot be written to")
         except OSError as error:
             raise self._unusable(error) from None
         return min(int(self.settings.budget_mb * MB) - used, disk.f_bavail * disk.f_frsize - SPARE_BYTES)
