@@ -58,10 +58,10 @@ def run(config: Config, links: Links) -> int:
     try:
         with Stop() as stop, selectors.DefaultSelector() as selector:
             selector.register(stop, selectors.EVENT_READ)
-            keeper = Keeper(config, links, panel, selector, log)
-            while not stop.asked:
-                keeper.step()
-            keeper.goodbye()
+            with contextlib.closing(Keeper(config, links, panel, selector, log)) as keeper:
+                while not stop.asked:
+                    keeper.step()
+                keeper.goodbye()
     finally:
         if panel is not None:
             panel.close()
@@ -218,3 +218,8 @@ class Keeper:
         if trouble:
             self.log.say(trouble)
         self.links.tell.send(KeepToTell.RECORDING_ENDED)
+
+    def close(self) -> None:
+        """Put the bell away."""
+        for end in self._rings:
+            end.close()
