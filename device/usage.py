@@ -20,7 +20,8 @@ Run = Callable[[argparse.Namespace], int]
 OVERVIEW = """\
 A door camera that tells and never shows. It watches the door by frame
 differencing and sends the words "motion at front door" over MQTT. No picture
-is stored or sent."""
+is stored or sent, unless you press the record button on the device; then the
+clip is encrypted to your key."""
 
 EXAMPLES = """\
 examples:
@@ -44,6 +45,8 @@ files:
 
 environment:
   RUNTIME_DIRECTORY   where alerts wait for the broker; must be in memory
+  STATE_DIRECTORY     where clips lie, unless folder says where; else
+                      XDG_STATE_HOME/doorstep/ID or ~/.local/state/doorstep/ID
   NO_COLOR            no colour, in a terminal either
   DOORSTEP_TRACEBACK  show where an unexpected error came from"""
 
@@ -57,8 +60,9 @@ GROUPS: dict[str, str] = {
 # For each command: what it is for, and what is said below its options.
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("watch and tell on this machine, until Ctrl-C", """\
-Starts see and tell as children and restarts the one that dies. With no broker
-configured it starts one for this machine only.
+Starts see, tell and keep as children and restarts the one that dies. With no
+broker configured it starts one for this machine only. Without pins for a button
+r in the terminal records, and p pauses.
 
 example:
   doorstep run --config doorstep.toml"""),
