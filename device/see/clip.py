@@ -179,7 +179,7 @@ def planes(picture: Any) -> list[Grey]:
 
 
 class _Pipe:
-    """The connection as FFmpeg writes to it: takes all at once, and sends what the reader takes."""
+    """The connection as FFmpeg writes to it: write() takes everything and never fails, push() sends it."""
 
     def __init__(self, connection: socket.socket) -> None:
         connection.setblocking(False)
@@ -189,16 +189,15 @@ class _Pipe:
         self._taken_s = 0.0  # when the reader last took something, or had taken all
 
     def write(self, data: bytes) -> int:
-        """Take `data`; wait only where the reader is BACKLOG_MOST_BYTES behind. Raise OSError where it is gone."""
-        if not self._broken:  # else FFmpeg's last words, which nobody takes
+        """Take `data`. An error raised in here would go through FFmpeg, and come out as another."""
+        if not self._broken:  # else they are FFmpeg's last words, which nobody takes
             if not self._backlog:
                 self._taken_s = time.monotonic()
             self._backlog += data
-            self.push(BACKLOG_MOST_BYTES)
         return len(data)
 
-    def push(self, left_bytes: int | None = None) -> None:
-        """Send what is taken at once; with `left_bytes`, wait until no more than that is left."""
+    def push(self, left_bytes: int = BACKLOG_MOST_BYTES) -> None:
+        """Send what is taken at once; wait while more than `left_bytes` is left. Raise OSError where nobody takes."""
         while self._backlog:
             try:
                 del self._backlog[: self._connection.send(self._backlog)]
@@ -208,7 +207,7 @@ class _Pipe:
                 if left_s <= 0:
                     self._broken = True
                     raise TimeoutError(f"nobody took anything for {STALLED_S:g} s") from None
-                if left_bytes is None or len(self._backlog) <= left_bytes:
+                if len(self._backlog) <= left_bytes:
                     return
                 select.select([], [self._connection], [], left_s)
             except OSError:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from device.see.clip import Clip
 
 RECORDED_US = 33_333  # between two recorded frames, in good light: what the encoder of a Zero 2 W does at 1920 x 1080
-_FAULTS = (RuntimeError, IndexError, OSError, ValueError)  # what libcamera, picamera2 and an encoder raise
+# What libcamera, picamera2 and an encoder raise; BufferError: somebody keeps a frame that was lent.
+_FAULTS = (RuntimeError, IndexError, OSError, ValueError, BufferError)
 _HINT = "is the ribbon seated, and no other program using it? try: rpicam-hello --list-cameras"
 
 
@@ -121,7 +122,8 @@ class PiCamera:
         except _FAULTS as error:
             clip.fail(f"the camera cannot record: {_cause(error)}")
             self._stop_encoder()
-        return not clip.over
+            return False
+        return True
 
     def _end(self) -> None:
         """Stop the camera, then the encoder, which gives what it still has; then the clip has everything."""
@@ -164,7 +166,7 @@ class PiCamera:
                 t_s = about["SensorTimestamp"] / 1e9
                 if self._clip is not None and t_s < due_s - 0.25 / self._frames_per_s:
                     continue  # a recording has more of them than are looked at
-                due_s = max(due_s + 1 / self._frames_per_s, t_s)
+                due_s = max(due_s, t_s - 0.25 / self._frames_per_s) + 1 / self._frames_per_s
                 with MappedArray(request, "main" if self._clip is None else "lores", write=False) as planes:
                     # Rows are padded (a stride of 192 for 160) and the chroma lies below the luma.
                     yield Frame(planes.array[:WATCH_HEIGHT_PX, :WATCH_WIDTH_PX],

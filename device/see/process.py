@@ -109,6 +109,7 @@ class _Eye:
                 self._trouble = ""
             self.frames += 1
             self._frames_in_all += 1
+            del frame  # it was lent: a camera that goes over to recording gives its buffers back
         if gate.doing is Doing.PAUSED and self._moving:
             self._to_tell.send(SeeToTell.MOTION_ENDED)  # what was said to start is said to end
         return gate.doing is not Doing.PAUSED or stop.asked
