@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench bench-detector test-camera test-board test-oldest clean need-venv need-mosquitto
+.PHONY: help demo test check bench bench-detector test-camera test-board test-power test-oldest clean need-venv need-mosquitto
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,12 @@ test-board: BOARD ?= $(CURDIR)/.board
 test-board: need-mosquitto $(VENV)/.test  ## real pins, webcam and systemd on an emulated board (root, Debian 12; 2 minutes to set up)
 	tests/board/setup.sh $(BOARD)
 	BOARD=$(BOARD) $(BIN)/python -m pytest tests/board
+
+test-power: $(VENV)/.test  ## the power goes at 200 moments of recording (root; a minute)
+	@[ "$$(id -u)" = 0 ] || { echo "make: a disk of its own needs root; try: sudo make test-power" >&2; exit 2; }
+	@command -v qemu-storage-daemon >/dev/null || { echo "installing qemu-system-common with apt"; \
+		apt-get -q install -y --no-install-recommends qemu-system-common >/dev/null; }
+	POWER=1 $(BIN)/python -m pytest tests/power
 
 test-oldest: need-mosquitto $(VENV)-oldest/.test  ## the suite with the oldest libraries allowed (Python 3.11)
 	$(VENV)-oldest/bin/python -m pytest -p no:cacheprovider
