@@ -308,7 +308,7 @@ def test_inv_light_tells_the_truth_or_nothing_is_recorded(keep: Keep) -> None:
     keep.finger.break_light()
     keep.finger.press()
     keep.hears(KeepToTell.RECORDING_FAILED)
-    assert "the light cannot be lit" in keep.said
+    assert "the light cannot be lit, and nothing is recorded without it: the pin is not on" in keep.said
     assert KeepToSee.START not in keep.asked
     assert keep.names() == ["device.pub"]
 

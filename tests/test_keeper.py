@@ -28,6 +28,7 @@ class Untouched:
 
     def __init__(self) -> None:
         self._ends = socket.socketpair()
+        self.trouble = ""
         self.shown: set[Light] = set()
 
     def fileno(self) -> int:

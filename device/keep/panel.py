@@ -37,6 +37,8 @@ class Touch(enum.Enum):
 class Panel(Protocol):
     """A button and a light. Opening happens in the constructor and raises PanelError."""
 
+    trouble: str  # why the light did not do what it was told last; nothing where it did
+
     def fileno(self) -> int:
         """Return a descriptor that is readable when there are touches."""
 
@@ -81,6 +83,7 @@ class GpioPanel:
             os.environ.setdefault("LG_WD", str(runtime))  # lgpio makes a FIFO there; elsewhere it may not write
         # Without this gpiozero falls back, in silence, to factories that do not drive these pins.
         os.environ.setdefault("GPIOZERO_PIN_FACTORY", "lgpio")
+        self.trouble = ""
         self._touches: deque[Touch] = deque()
         self._rings, self._watch = bell()
         self._held = False
@@ -134,10 +137,11 @@ class GpioPanel:
                 else:
                     self._light.value = light is Light.ON
                 self._shown = light
-            return light in BLINKS or self._light.is_lit is (light is Light.ON)
-        except Exception:  # noqa: BLE001 - whatever it is, the light does not do what it was told
-            self._shown = None
-            return False
+            does = light in BLINKS or self._light.is_lit is (light is Light.ON)
+            self.trouble = "" if does else f"the pin is not {light.value}"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the light does not do what it was told
+            self._shown, self.trouble = None, _why(error)
+        return not self.trouble
 
     def close(self) -> None:
         """Put the light out and let the pins go."""

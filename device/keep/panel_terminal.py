@@ -31,7 +31,7 @@ class TerminalPanel:
     """The keys of the terminal at descriptor `fd`, and lines on standard output."""
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self._fd, self.trouble = fd, ""
         try:
             self._before = termios.tcgetattr(fd)
             tty.setcbreak(fd, termios.TCSADRAIN)
@@ -63,9 +63,10 @@ class TerminalPanel:
         line, colour = LINES[light], COLOURS[light] if "NO_COLOR" not in os.environ else ""
         try:
             print(f"\033[{colour}m{line}\033[0m" if colour and sys.stdout.isatty() else line, flush=True)
-        except OSError:
+        except OSError as error:
+            self.trouble = str(error)
             return False
-        self._shown = light
+        self._shown, self.trouble = light, ""
         return True
 
     def close(self) -> None:

@@ -123,7 +123,8 @@ class Keeper:
     def _obstacle(self) -> str:
         """Make all ready for a recording; return what stands in its way, or nothing. The light is tried first."""
         if not self._show(Light.ON):
-            return "the light cannot be lit, and nothing is recorded without it; check led_pin and its wires"
+            why = self.panel.trouble if self.panel else "there is none"
+            return f"the light cannot be lit, and nothing is recorded without it: {why}; check led_pin and its wires"
         try:
             self._recorder.check(make_room=True)
         except VaultError as error:
