@@ -1,11 +1,15 @@
 #!/bin/sh
-# Have Mosquitto on this machine: install it with apt where it is missing, and say so.
+# Have Mosquitto and FFmpeg on this machine: install with apt what is missing, and say so.
 set -eu
 PATH=$PATH:/usr/sbin:/usr/local/sbin
-command -v mosquitto >/dev/null && exit 0
-echo "mosquitto is missing: installing it with apt (the tests start their own, on loopback)"
+missing=
+command -v mosquitto >/dev/null || missing="$missing mosquitto"
+command -v ffprobe >/dev/null || missing="$missing ffmpeg"
+[ -n "$missing" ] || exit 0
+echo "missing, and installed with apt now:$missing (the tests start their own broker, on loopback)"
 if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
-if ! { $sudo apt-get -q update && $sudo apt-get -q install -y --no-install-recommends mosquitto; } >/dev/null; then
-    echo "mosquitto could not be installed; try: sudo apt install mosquitto" >&2
+# shellcheck disable=SC2086  # a list of packages
+if ! { $sudo apt-get -q update && $sudo apt-get -q install -y --no-install-recommends $missing; } >/dev/null; then
+    echo "they could not be installed; try: sudo apt install$missing" >&2
     exit 2
 fi
