@@ -191,4 +191,5 @@ def pair() -> tuple[socket.socket, socket.socket]:
     writer, reader = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     writer.shutdown(socket.SHUT_RD)
     reader.shutdown(socket.SHUT_WR)
+    reader.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMP, 1)  # what is sent before its Receiver is there is dated too
     return writer, reader

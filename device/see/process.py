@@ -18,7 +18,7 @@ from device.log import Log
 from device.messages import ALIVE_EVERY_S, SeeToTell, Sender
 from device.see.camera import Camera, open_camera
 from device.see.detector import Detector
-from device.see.gate import FIRST_WORD_S, Doing, Gate
+from device.see.gate import Doing, Gate
 from device.see.mask import watched
 from device.stopping import Stop
 
@@ -41,8 +41,7 @@ def run(config: Config, to_tell: socket.socket, address: str | None = None, *,
     log = Log("see")
     eye, gate = _Eye(config, Sender(to_tell, address), log), Gate(from_keep, video_address, config, log)
     with Stop() as stop:
-        if from_keep is not None:
-            gate.wait(FIRST_WORD_S, stop, first_word=True)  # it may say that watching is paused
+        gate.first_word(stop)
         camera = open_camera(config.camera) if gate.doing is not Doing.PAUSED else None
         wait_s = REOPEN_FIRST_S
         while not stop.asked:

@@ -240,6 +240,18 @@ def test_an_encoder_that_is_not_there_is_said_and_watching_goes_on(
     assert len(look(camera, 3)) == 3
 
 
+def test_a_clip_that_was_never_begun_ends(opened: Opened) -> None:
+    """Pressed twice between two frames: a connection that nobody closes would hold `keep`."""
+    camera, first, second = opened(10.0), Keeping(), Keeping()
+    look(camera, 1)
+    for clip in (first.clip, None, second.clip):
+        camera.record(clip)
+    look(camera, 3)
+    camera.record(None)
+    look(camera, 1)
+    assert first.rest() == b"" and second.rest()
+
+
 def test_a_camera_that_is_closed_while_recording_leaves_a_whole_clip(opened: Opened, tmp_path: Path) -> None:
     """Stopping finishes the clip."""
     camera, keeping = opened(10.0), Keeping()
