@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from broker.usage import add as add_broker
 from device import __version__
 
 SOCKET = "/run/doorstep/tell.sock"
@@ -137,6 +138,7 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
                               help="where frames come from (default porch: no camera is opened unasked)")
     subs["demo"].add_argument("--forever", action="store_true", help="go on until Ctrl-C")
     subs["config check"].add_argument("file", type=Path, metavar="FILE")
+    add_broker(commands)
     return whole
 
 

@@ -1,0 +1,69 @@
+"""The Mosquitto that runs with our configuration, and how it learns of a change at once.
+
+Rule 1: no file is believed about which process that is: its command line must name our configuration.
+Rule 2: nothing that waits for a phone is lost by a change.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from device.errors import DoorstepError
+
+
+def find(configuration: Path) -> list[int]:
+    """Return the process ids of every Mosquitto that was started with `configuration`."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            program, *words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:  # it ended just now
+            continue
+        if program.rpartition(b"/")[2] == b"mosquitto" and os.fsencode(configuration) in words:
+            found.append(int(entry.name))
+    return found
+
+
+def tell(configuration: Path) -> str:
+    """Have Mosquitto take its files anew; whoever may no longer come in is cut off. Return what was done, in words.
+
+    A service is restarted: after a reload Mosquitto 2.0 keeps no new alerts for a phone that has slept since the last
+    restart. What waits is in memory outside the process, and what comes meanwhile waits at the door.
+    """
+    done = []
+    for pid in find(configuration):
+        unit = _unit(pid) if os.geteuid() == 0 else None
+        if unit is not None:
+            _restart(unit)
+            done.append(f"{unit} restarted")
+            continue
+        try:
+            os.kill(pid, signal.SIGHUP)
+        except ProcessLookupError:  # it ended just now
+            continue
+        except PermissionError:
+            raise DoorstepError(f"Mosquitto (process {pid}) is another user's, and has not taken the change",
+                                "run the same with sudo, or restart Mosquitto") from None
+        done.append(f"Mosquitto (process {pid}) reloaded")
+    return "; ".join(done) or f"no Mosquitto runs with {configuration} yet"
+
+
+def _unit(pid: int) -> str | None:
+    try:
+        groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
+    except OSError:  # it ended just now
+        return None
+    match = re.search(r"/system\.slice/([\w@.-]*mosquitto[\w@.-]*\.service)$", groups, re.MULTILINE)
+    return match[1] if match else None
+
+
+def _restart(unit: str) -> None:
+    done = subprocess.run(["systemctl", "restart", unit], capture_output=True, text=True, check=False)  # noqa: S607 - systemd's place differs
+    if done.returncode != 0:
+        raise DoorstepError(f"{unit} did not restart", f"see: journalctl -u {unit}; then: systemctl restart {unit}")
