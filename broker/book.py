@@ -65,6 +65,9 @@ class Book:
     phones: tuple[Phone, ...] = ()
 
     def __post_init__(self) -> None:
+        for item in dataclasses.fields(self):
+            kind = {"int": int, "str": str, "bool": bool}.get(str(item.type), tuple)
+            _must(type(getattr(self, item.name)) is kind, f"{item.name} of another kind")
         _must(self.hosts, "no host")
         for host in self.hosts:
             checked_host(host)

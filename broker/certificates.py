@@ -83,7 +83,8 @@ def server(hosts: tuple[str, ...], key: ec.EllipticCurvePrivateKey, ca: x509.Cer
                           "remove ca.key and ca.crt, set up again with all hosts, and pair every phone again")
     names = [x509.IPAddress(ipaddress.ip_address(host)) if _address(host) else x509.DNSName(host) for host in hosts]
     usage = x509.KeyUsage(True, False, False, False, False, False, False, False, False)  # to sign a handshake
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0][:64])])
+    # No host: OpenSSL takes a common name for a DNS name, and an address is none that the authority may vouch for.
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Doorstep broker")])
     return _signed(_built(subject, ca.subject, key.public_key(), now, SERVER_DAYS)
                    .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
                    .add_extension(usage, critical=True)

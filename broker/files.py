@@ -71,7 +71,8 @@ class Folder:
             return
         path, fresh = self.root / name, self.root / f"{name}.new"
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for above in [above for above in reversed(path.parents) if self.root in above.parents]:
+                above.mkdir(mode=0o700, exist_ok=True)
             fresh.unlink(missing_ok=True)
             with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(content)

@@ -38,14 +38,14 @@ def tell(configuration: Path) -> str:
     """
     done = []
     for pid in find(configuration):
-        unit = _unit(pid) if os.geteuid() == 0 else None
-        if unit is not None:
-            _restart(unit)
-            done.append(f"{unit} restarted")
-            continue
         try:
+            unit = _unit(Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")) if os.geteuid() == 0 else None
+            if unit is not None:
+                _restart(unit)
+                done.append(f"{unit} restarted")
+                continue
             os.kill(pid, signal.SIGHUP)
-        except ProcessLookupError:  # it ended just now
+        except (FileNotFoundError, ProcessLookupError):  # it ended just now
             continue
         except PermissionError:
             raise DoorstepError(f"Mosquitto (process {pid}) is another user's, and has not taken the change",
@@ -54,11 +54,8 @@ def tell(configuration: Path) -> str:
     return "; ".join(done) or f"no Mosquitto runs with {configuration} yet"
 
 
-def _unit(pid: int) -> str | None:
-    try:
-        groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
-    except OSError:  # it ended just now
-        return None
+def _unit(groups: str) -> str | None:
+    """Return the service a process belongs to; `groups` as in cgroups(7), /proc/PID/cgroup."""
     match = re.search(r"/system\.slice/([\w@.-]*mosquitto[\w@.-]*\.service)$", groups, re.MULTILINE)
     return match[1] if match else None
 

@@ -32,6 +32,11 @@ class House:
         return self.folder / "broker"
 
     @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def log(self) -> Path:
         return self.folder / "mosquitto.log"
 
