@@ -15,8 +15,9 @@ from pathlib import Path
 from broker import certificates, running
 from broker.book import Book
 from broker.configuration import PACKET_MOST_BYTES
+from broker.files import Folder
 from broker.names import CHECK_USER
-from broker.setup import CHECK_PASSWORD
+from broker.setup import CHECK_PASSWORD, needed
 from broker.visitor import BROKE_OFF, IN, Visitor, records
 from device.runtime import is_memory
 
@@ -26,6 +27,7 @@ NO_TLS = (BROKE_OFF, "connection reset by peer")
 OLD_TLS = ("tlsv1 alert protocol version",)
 LARGE = (BROKE_OFF, "packet too large")
 LISTEN_S = 1.0  # what is retained comes at once
+SWAPS = Path("/proc/swaps")
 DAYS_LEAST = 60  # a renewal each month has failed once before this
 _SECRET = ("ca.key", "server.key", "passwords", "acl", "mosquitto.conf", "doors.json", CHECK_PASSWORD)
 
@@ -41,7 +43,7 @@ class Finding:
 
 def check(root: Path, book: Book, now: dt.datetime) -> list[Finding]:
     """Try everything; return what was found."""
-    password = (root / CHECK_PASSWORD).read_text(encoding="utf-8").strip()
+    password = needed(Folder(root), CHECK_PASSWORD).decode().strip()
     found = _inside(root, book, now)
     for host in book.hosts:
         with Visitor(host, book.port, _tls(root), CHECK_USER, password) as visitor:
@@ -74,11 +76,11 @@ def check(root: Path, book: Book, now: dt.datetime) -> list[Finding]:
 
 
 def _inside(root: Path, book: Book, now: dt.datetime) -> list[Finding]:
-    pem = (root / "server.crt").read_bytes()
+    pem = needed(Folder(root), "server.crt")
     days = (certificates.read_certificate(pem, "server.crt").not_valid_after_utc - now).days
     open_to_all = [name for name in _SECRET if (root / name).exists() and (root / name).stat().st_mode & 0o077]
     memory = is_memory(Path(book.memory), Path("/proc/self/mountinfo").read_text(encoding="utf-8"))
-    swaps = [line.split()[0] for line in Path("/proc/swaps").read_text(encoding="utf-8").splitlines()[1:]]
+    swaps = [line.split()[0] for line in SWAPS.read_text(encoding="utf-8").splitlines()[1:]]
     on_disk = [swap for swap in swaps if "zram" not in swap]
     running_ids = running.find(root / "mosquitto.conf")
     return [

@@ -63,8 +63,8 @@ def let_in(folder: Folder, book: Book, fresh: Mapping[str, str]) -> None:
 
 def renew(folder: Folder, book: Book, now: dt.datetime) -> dt.datetime:
     """Replace the broker's certificate by a fresh one with the same key; return when that ends."""
-    ca, ca_key = authority_of(folder), certificates.read_key(_needed(folder, "ca.key"), "ca.key")
-    key = certificates.read_key(_needed(folder, "server.key"), "server.key")
+    ca, ca_key = authority_of(folder), certificates.read_key(needed(folder, "ca.key"), "ca.key")
+    key = certificates.read_key(needed(folder, "server.key"), "server.key")
     fresh = certificates.server(book.hosts, key, ca, ca_key, now)
     folder.put("server.crt", certificates.pem(fresh), mosquitto=True)
     return fresh.not_valid_after_utc
@@ -72,7 +72,7 @@ def renew(folder: Folder, book: Book, now: dt.datetime) -> dt.datetime:
 
 def authority_of(folder: Folder) -> x509.Certificate:
     """Return the broker's authority."""
-    return certificates.read_certificate(_needed(folder, "ca.crt"), "ca.crt")
+    return certificates.read_certificate(needed(folder, "ca.crt"), "ca.crt")
 
 
 def _certificates(folder: Folder, book: Book, now: dt.datetime) -> x509.Certificate:
@@ -106,7 +106,8 @@ def _serves(pem: bytes, book: Book, key: ec.EllipticCurvePrivateKey, ca: x509.Ce
     return certificates.hosts_of(certificate) == set(book.hosts) and certificate.public_key() == key.public_key()
 
 
-def _needed(folder: Folder, name: str) -> bytes:
+def needed(folder: Folder, name: str) -> bytes:
+    """Return the content of a file that setup has made."""
     content = folder.read(name)
     if content is None:
         raise ConfigError(f"{folder.root / name} is missing", f"try: doorstep broker setup --dir {folder.root}")

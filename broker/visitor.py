@@ -100,8 +100,9 @@ class Visitor:
         self._answer = str(code).lower() if code.is_failure else IN
 
     def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        self.statistics = self.statistics or message.topic.startswith("$")
-        if message.retain:
+        if message.topic.startswith("$"):
+            self.statistics = True
+        elif message.retain:
             self.retained.add(message.topic)
 
 

@@ -40,7 +40,7 @@ def test_no_input_is_a_name_that_means_more_than_itself(name: str) -> None:
     rules = acl(book).splitlines()
     assert rules.count(f"user phone-{name}-abcd") == rules.count(f"user doorstep-{name}") == 1
     assert len(rules) == len(acl(BOOK.with_door("x").with_phone(Phone("x", "abcd", ("x",)))).splitlines())
-    assert read_passwords(passwords({user: "h" for user in book.users()}, book.users())) == dict.fromkeys(book.users(), "h")
+    assert read_passwords(passwords(dict.fromkeys(book.users(), "h"), book.users())) == dict.fromkeys(book.users(), "h")
 
 
 @pytest.mark.parametrize("name", NASTY)
