@@ -41,12 +41,12 @@ class Ntfy:
         class Handler(http.server.BaseHTTPRequestHandler):
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+                if self.command == "POST":
+                    rig.got.append((self.path, body, dict(self.headers)))
                 self.send_response(rig.status if self.command == "POST" else 200)
                 if 300 <= rig.status < 400:
                     self.send_header("Location", f"http://127.0.0.1:{rig.port}/elsewhere")
                 self.end_headers()
-                if self.command == "POST":
-                    rig.got.append((self.path, body, dict(self.headers)))
 
             do_GET = do_POST = answer  # noqa: N815 - http.server's own names
 
