@@ -6,10 +6,13 @@ import datetime as dt
 import ipaddress
 import os
 import pwd
+import shutil
 import signal
+import socket
 import ssl
 import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,12 +24,13 @@ from cryptography.x509.oid import NameOID
 
 from broker import book as books
 from broker import certificates, running
+from broker.check import check
 from broker.configuration import mosquitto_conf
 from broker.files import Folder
 from device.cli import main
 from device.errors import ConfigError, DoorstepError
 from tests.broker_rig import House, Subscriber, as_phone
-from tests.rig import Mosquitto, Teller, until
+from tests.rig import Mosquitto, Teller, free_port, until
 
 NOW = dt.datetime.now(dt.UTC)
 LAN = ("broker.lan", "192.168.1.5")
@@ -186,8 +190,8 @@ def test_openssl_and_curl_accept_the_certificate_and_its_names(house: House) -> 
     house.setup()
     house.start()
     ca = str(house.root / "ca.crt")
-    for check in (["-verify_hostname", "localhost"], ["-verify_ip", "127.0.0.1"]):
-        done = s_client(house, "-CAfile", ca, "-purpose", "sslserver", "-x509_strict", *check)
+    for names in (["-verify_hostname", "localhost"], ["-verify_ip", "127.0.0.1"]):
+        done = s_client(house, "-CAfile", ca, "-purpose", "sslserver", "-x509_strict", *names)
         assert (done.returncode, "Verify return code: 0 (ok)" in done.stdout) == (0, True), done
     assert s_client(house, "-CAfile", ca, "-verify_hostname", "other.lan").returncode != 0
     assert s_client(house, "-verify_hostname", "localhost").returncode != 0
@@ -358,3 +362,35 @@ def test_a_service_that_does_not_restart_is_said(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(DoorstepError, match="did not restart"):
         running._restart("mosquitto.service")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("starts_as", ["root", "mosquitto"])
+def test_mosquittos_own_user_can_run_it(starts_as: str) -> None:
+    """By hand root starts it and it gives root up; as a service it never was root. Both must find what they need."""
+    folder = Path(tempfile.mkdtemp(prefix="doorstep-test-", dir="/dev/shm"))
+    folder.chmod(0o711)  # pytest's folders are root's alone
+    port, program = free_port(), shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
+    assert program
+    try:
+        assert main(["broker", "setup", "--dir", str(folder / "b"), "--host", "localhost", "--bind", "127.0.0.1", "--port", str(port),
+                     "--memory", str(folder / "memory")]) == 0
+        who = ["setpriv", "--reuid=mosquitto", "--regid=mosquitto", "--clear-groups"] if starts_as == "mosquitto" else []
+        with subprocess.Popen([*who, program, "-c", str(folder / "b" / "mosquitto.conf")], stderr=subprocess.PIPE) as process:
+            try:
+                until(lambda: Path(f"/proc/{process.pid}/cmdline").read_bytes().endswith(b"mosquitto.conf\0") and answers(port),
+                      "mosquitto to listen")
+                found = check(folder / "b", books.load(folder / "b"), NOW)
+                assert [finding for finding in found if not finding.good and finding.what != "swap"] == []
+                uids = Path(f"/proc/{process.pid}/status").read_text().partition("Uid:")[2].split()[:4]
+                assert uids == [str(pwd.getpwnam("mosquitto").pw_uid)] * 4
+            finally:
+                process.terminate()
+        assert (folder / "memory" / "mosquitto.db").stat().st_uid == pwd.getpwnam("mosquitto").pw_uid
+    finally:
+        shutil.rmtree(folder)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
