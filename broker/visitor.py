@@ -68,6 +68,7 @@ class Visitor:
     def __exit__(self, *_: object) -> None:
         self._client.disconnect()
         self._client.loop(0.1)
+        del self._client  # paho closes its own pair of sockets when it is collected
 
     def publish(self, topic: str, payload: bytes) -> str:
         """Publish at QoS 1; return the broker's answer in words."""

@@ -279,22 +279,23 @@ def test_a_new_phone_gets_no_old_motion_and_nothing_is_retained_but_states(house
     papers = house.root / "devices" / "front-door"
     toml = (papers / "doorstep.toml").read_text()
     (papers / "doorstep.toml").chmod(0o600)
-    with Teller(papers, toml, button=True) as teller:
+    password = (house.root / "check.password").read_text().strip()
+    with (Teller(papers, toml, button=True) as teller,
+          Subscriber([*as_user(house, "check", password), "-t", "#"], tmp_path / "live") as live):
         for _ in range(3):
             teller.motion()
-        with Subscriber([*as_phone(house), *topics([ALERT, STATUS])], tmp_path / "first") as first:
-            until(lambda: any("watching" in line for line in first.got), lambda: first.said + teller.log.read_text())
+        until(lambda: any("event_type" in line for line in live.got) and any("/config" in line for line in live.got)
+              and any("watching" in line for line in live.got), lambda: live.said + teller.log.read_text())
     house.do("phone", "add", "carla")
     with Subscriber([*as_phone(house, "carla"), "-t", "#"], tmp_path / "carla") as carla:
         until(lambda: carla.got, lambda: carla.said)
         assert [line.split()[:2] for line in carla.got] == [[STATUS, "1"]]
-    password = (house.root / "check.password").read_text().strip()
     with Subscriber([*as_user(house, "check", password), "-t", "#"], tmp_path / "all") as everything:
-        until(lambda: len(everything.got) >= 2, lambda: everything.said)
+        until(lambda: len(everything.got) >= 3, lambda: everything.said)
         time.sleep(0.5)
         found = {line.split()[0] for line in everything.got}
-        assert found >= {STATUS, "homeassistant/device/front-door/config"}
-        assert not records(found)
+    assert found == {STATUS, "doorstep/front-door/recording", "homeassistant/device/front-door/config"}
+    assert not records(found)
 
 
 def test_a_phone_of_the_same_name_paired_anew_finds_no_alert_of_the_old_one(house: House, tmp_path: Path) -> None:
