@@ -95,8 +95,10 @@ class Folder:
         """Remove a folder of ours with all that is in it, where there is one."""
         path = self.root / name
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-            self.say(f"removed  {path}")
+            self.changed = True
+            self.say(f"{'would remove' if self.dry else 'removed'}  {path}")
+            if not self.dry:
+                shutil.rmtree(path)
 
     def open_to_mosquitto(self) -> None:
         """Let Mosquitto's user through the folder, to files it knows the names of; nobody else."""

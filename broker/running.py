@@ -51,7 +51,7 @@ def tell(configuration: Path) -> str:
         except PermissionError:
             raise DoorstepError(f"Mosquitto (process {pid}) is another user's, and has not taken the change",
                                 "run the same with sudo, or restart Mosquitto") from None
-        done.append(f"Mosquitto (process {pid}) reloaded; restart it if phones slept through its start")
+        done.append(f"Mosquitto (process {pid}) reloaded; restart it if phones slept through a start, or ports changed")
     return "; ".join(done) or f"no Mosquitto runs with {configuration} yet"
 
 

@@ -44,6 +44,10 @@ def setup(folder: Folder, book: Book, now: dt.datetime) -> None:
                         ("doorstep/#", "homeassistant/#"), ca)
         folder.put("home-assistant/settings.toml", pairing.settings(paper).encode())
         folder.put("home-assistant/ca.crt", certificates.pem(ca))
+    if not book.home_assistant:
+        folder.drop("home-assistant")
+    for user in [user for user in book.users() if user not in known and user not in fresh]:
+        folder.say(f"without a password: {user}; remove it and add it again")
     let_in(folder, book, fresh)
     if not folder.dry and not Path(book.memory).exists():
         Path(book.memory).mkdir(mode=0o700, parents=True)

@@ -122,7 +122,8 @@ def _add_setup(setup: argparse.ArgumentParser) -> None:
     setup.add_argument("--user", metavar="USER",
                        help="the system user of Mosquitto (default: mosquitto if you are root, else you)")
     setup.add_argument("--connections", type=int, metavar="N", help="the most at once (default 200)")
-    setup.add_argument("--home-assistant", action="store_true", default=None, help="also make Home Assistant's user")
+    setup.add_argument("--home-assistant", action=argparse.BooleanOptionalAction, default=None,
+                       help="also make Home Assistant's user; --no-...: forget it")
     setup.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
 
 

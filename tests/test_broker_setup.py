@@ -137,6 +137,26 @@ def test_root_gives_mosquitto_its_files_and_no_others(tmp_path: Path, runtime_fo
     assert root.stat().st_gid == pwd.getpwnam("mosquitto").pw_gid
 
 
+def test_home_assistant_can_be_forgotten(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its password was lost, or it moved out."""
+    house.setup("--home-assistant")
+    assert "home-assistant:" in (house.root / "passwords").read_text()
+    house.setup("--no-home-assistant")
+    assert not (house.root / "home-assistant").exists()
+    for name in ("passwords", "acl"):
+        assert "home-assistant\n" not in (house.root / name).read_text()
+        assert "home-assistant:" not in (house.root / name).read_text()
+
+
+def test_a_password_file_that_was_lost_is_said(house: House, capsys: pytest.CaptureFixture[str]) -> None:
+    """No password can be made again; whoever it was must be added anew."""
+    house.setup()
+    house.do("device", "add", "front-door")
+    (house.root / "passwords").unlink()
+    house.setup()
+    assert "without a password: doorstep-front-door" in capsys.readouterr().out
+
+
 def test_memory_on_a_disk_is_refused(house: House, tmp_path: Path) -> None:
     """What waits for phones would be a record on the SD card."""
     house.memory = Path("/var/lib/doorstep-broker")
