@@ -1,12 +1,12 @@
 # `make` lists the targets. Each does all its own set-up in .venv; nothing outside this folder is changed,
-# but for `make test`, which installs Mosquitto with apt where it is missing, and says so.
+# but for `make test`, which installs with apt what the tests need (Mosquitto, age, FFmpeg, OpenSSL, strace), and says so.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench bench-detector test-camera test-oldest clean need-venv need-mosquitto
+.PHONY: help demo test check bench bench-detector test-camera test-board test-power test-oldest clean need-venv need-mosquitto
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -33,11 +33,22 @@ test-camera:  ## the real picamera2 and libcamera, without a camera (Debian 12; 
 	tests/camera/setup.sh $(CAMERA)
 	LIBCAMERA_LOG_LEVELS=FATAL $(CAMERA)/venv/bin/python -m pytest tests/camera
 
+test-board: BOARD ?= $(CURDIR)/.board
+test-board: need-mosquitto $(VENV)/.test  ## real pins, webcam and systemd on an emulated board (root, Debian 12; 2 minutes to set up)
+	tests/board/setup.sh $(BOARD)
+	BOARD=$(BOARD) $(BIN)/python -m pytest tests/board
+
+test-power: $(VENV)/.test  ## the power goes at 200 moments of recording (root; a minute)
+	@[ "$$(id -u)" = 0 ] || { echo "make: a disk of its own needs root; try: sudo make test-power" >&2; exit 2; }
+	@command -v qemu-storage-daemon >/dev/null || { echo "installing qemu-system-common with apt"; \
+		apt-get -q install -y --no-install-recommends qemu-system-common >/dev/null; }
+	POWER=1 $(BIN)/python -m pytest tests/power
+
 test-oldest: need-mosquitto $(VENV)-oldest/.test  ## the suite with the oldest libraries allowed (Python 3.11)
 	$(VENV)-oldest/bin/python -m pytest -p no:cacheprovider
 
 clean:  ## remove what the targets have made
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-peers .camera .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-peers .camera .board .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 need-venv:
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing; try: sudo apt install python3 python3-venv" >&2; exit 2; }

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from device.errors import ConfigError, DoorstepError
-from device.usage import SOCKET, VIDEO, Run, parser
+from device.usage import KEEP_TO_SEE, SOCKET, VIDEO, Run, parser
 
 if TYPE_CHECKING:
     from device.config import Config
@@ -82,13 +82,17 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _see(options: argparse.Namespace) -> int:
+    from device.activation import handed
     from device.see.process import run
 
-    if options.tell_fd is not None:
-        with socket.socket(fileno=options.tell_fd) as sock:
-            return run(_config(options), sock)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
-        return run(_config(options), sock, options.socket)
+    keep_fd = options.keep_fd
+    if keep_fd is None and os.environ.get("LISTEN_PID") == str(os.getpid()):
+        keep_fd = handed(os.environ, os.getpid(), f"in its unit: ListenDatagram={KEEP_TO_SEE}", "keep")["keep"]
+    with ExitStack() as stack:
+        to_tell = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM, fileno=options.tell_fd))
+        from_keep = stack.enter_context(socket.socket(fileno=keep_fd)) if keep_fd is not None else None
+        return run(_config(options), to_tell, options.socket if options.tell_fd is None else None,
+                   from_keep=from_keep, video_address=options.video_socket)
 
 
 def _tell(options: argparse.Namespace) -> int:
@@ -165,6 +169,32 @@ def _demo(options: argparse.Namespace) -> int:
     return demo(settings, forever=options.forever)
 
 
+def _key_new(options: argparse.Namespace) -> int:
+    from device.keep.owner_key import new
+
+    return new(options.file, options.paper, options.qr, options.here)
+
+
+def _clips_list(options: argparse.Namespace) -> int:
+    from device.keep.owner_clips import list_clips
+
+    return list_clips(options.folder, options.json)
+
+
+def _clips_open(options: argparse.Namespace) -> int:
+    from device.keep.owner_key import default_path
+    from device.keep.owner_open import Order, open_clip
+
+    identity = options.identity or default_path()
+    return open_clip(Order(options.clip, options.folder, identity, options.output, options.force))
+
+
+def _clips_verify(options: argparse.Namespace) -> int:
+    from device.keep.owner_clips import verify
+
+    return verify(options.folder, options.device, options.json)
+
+
 def _config_example(_options: argparse.Namespace) -> int:
     from device.config import example
 
@@ -192,6 +222,10 @@ RUNS: dict[str, Run] = {
     "replay": _replay,
     "walk": _walk,
     "demo": _demo,
+    "key new": _key_new,
+    "clips list": _clips_list,
+    "clips open": _clips_open,
+    "clips verify": _clips_verify,
     "config example": _config_example,
     "config check": _config_check,
 }

@@ -7,17 +7,21 @@ Rule 2: what is shown is what a subscriber received, and every byte of it is cou
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Self
 
 import paho.mqtt.client as mqtt
+import pyrage
 from paho.mqtt.enums import CallbackAPIVersion
 from rich.console import Console
 from rich.markup import escape
 
 from device.config import Config
+from device.keep import layout
 from device.run import House
 from device.stopping import Stop
 
@@ -71,9 +75,21 @@ def demo(config: Config, *, forever: bool) -> int:
                   + ("A drawn porch; somebody will come." if config.camera.source == "porch" else
                      f"The camera ({config.camera.source}): walk past it.")
                   + (" Ctrl-C ends it." if forever else f" It ends by itself within {LASTS_S + 5:g} s."))
+    if sys.stdin is not None and sys.stdin.isatty():
+        console.print("[bold]r[/bold] is the record button, [bold]p[/bold] pauses; what you record goes at the end.",
+                      highlight=False)
+    owner = pyrage.x25519.Identity.generate()  # a stranger to every disk
     with tempfile.TemporaryDirectory(prefix="doorstep-demo-", dir="/dev/shm") as folder:
         os.environ["RUNTIME_DIRECTORY"] = folder  # of its own: no alert of another run may turn up in it
-        return _show(config, console, forever)
+        recording = replace(config.recording, recipients=(str(owner.to_public()),), folder=f"{folder}/recordings",
+                            longest_s=10.0, bitrate_mbit=1.0, budget_mb=100.0)
+        status = _show(replace(config, recording=recording), console, forever)
+        for clip in sorted(Path(folder, "recordings", layout.CLIPS).glob("*.age")):
+            sealed = clip.read_bytes()
+            video = pyrage.decrypt(sealed, [owner])
+            console.print(f"Recorded: {len(sealed)} bytes that only their owner opens; in them {len(video)} of video",
+                          highlight=False)
+    return status
 
 
 def _show(config: Config, console: Console, forever: bool) -> int:

@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from device.bucket import Bucket
+
 ALIVE_EVERY_S = 1.0
 DOWN_AFTER_S = 5.0  # without a sign of life; five lost in a row is no accident
 
@@ -147,7 +149,8 @@ class Receiver(Generic[M]):
             sock.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, 0)
         self._sock = sock
         self._words = {int(word): word for word in alphabet}
-        self._tokens, self._filled_s = BURST, 0.0
+        # What an honest sender said while nobody read is not lost: it counts by when it was sent.
+        self._rate = Bucket(RATE_PER_S, BURST)
         self.refused = 0  # datagrams that were no message, or came too fast
         self.flooded = False  # whether the last receive() left more unread
 
@@ -165,20 +168,11 @@ class Receiver(Generic[M]):
                 return
             word = self._words.get(data[0]) if len(data) == 1 else None
             sent_s = _sent_s(control)
-            if word is None or not self._in_rate(sent_s):
+            if word is None or not self._rate.take(sent_s):
                 self.refused += 1
             else:
                 yield Received(word, sent_s)
         self.flooded = True
-
-    def _in_rate(self, sent_s: float) -> bool:
-        """Whether it was sent within the rate: what an honest sender said while nobody read is not lost."""
-        self._tokens = min(BURST, self._tokens + RATE_PER_S * max(0.0, sent_s - self._filled_s))
-        self._filled_s = max(self._filled_s, sent_s)
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 def _sent_s(control: list[tuple[int, int, bytes]]) -> float:

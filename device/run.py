@@ -14,14 +14,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import termios
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 from broker import embedded
-from device.config import Broker, Camera, Config, to_toml
+from device.config import Broker, Camera, Config, Recording, to_toml
 from device.log import Log
 from device.messages import pair
+from device.runtime import runtime_folder
 from device.stopping import Stop
 
 STOP_MOST_S = 2.5
@@ -48,6 +53,8 @@ class _Child:
 class House:
     """`with House(config, stop) as house:`; then `house.step()` until it returns an exit status."""
 
+    modules: ClassVar[Mapping[str, str]] = {}  # what runs a child, where it is not the command line itself
+
     config: Config
     stop: Stop
     log: Log = field(default_factory=lambda: Log("run"))
@@ -55,6 +62,8 @@ class House:
     _links: list[socket.socket] = field(default_factory=list)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _memory: list[int] = field(default_factory=list)
+    _temporary: tempfile.TemporaryDirectory[str] | None = None
+    _terminal: list[Any] | None = None  # how it was before `keep` took its keys
 
     def __enter__(self) -> Self:
         if not self.config.broker.host:
@@ -63,11 +72,24 @@ class House:
                            mqtt_version=embedded.MQTT_VERSION)
             self.config = replace(self.config, broker=here)
             self._add("broker", ["-m", "broker.embedded", str(here.port), str(os.getpid())])
-        writer, reader = pair()
-        self._links += [writer, reader]
-        # Each gets its own part only: `see` knows of no broker, `tell` of no camera.
-        self._add_own("tell", "--events-fd", reader, replace(self.config, camera=Camera()))
-        self._add_own("see", "--tell-fd", writer, replace(self.config, broker=Broker()))
+        if sys.stdin is not None and sys.stdin.isatty():
+            self._terminal = termios.tcgetattr(sys.stdin)
+        (see_tell, from_see), (keep_tell, from_keep), (keep_see, to_see) = pair(), pair(), pair()
+        video = socket.socket(socket.AF_UNIX)
+        self._links += [see_tell, from_see, keep_tell, from_keep, keep_see, to_see, video]
+        address = str(self._folder() / "video.sock")
+        video.bind(address)
+        video.listen(1)
+        # Each gets its own part only: `see` knows of no broker and no owner, `tell` of no camera, `keep` of neither.
+        own = self.config.recording
+        picture = Recording(width_px=own.width_px, height_px=own.height_px, bitrate_mbit=own.bitrate_mbit,
+                            longest_s=own.longest_s, budget_mb=own.budget_mb)
+        self._add_own("tell", replace(self.config, camera=Camera(), recording=Recording()),
+                      events=from_see, keep=from_keep)
+        self._add_own("keep", replace(self.config, camera=Camera(), broker=Broker()),
+                      tell=keep_tell, see=keep_see, video=video)
+        self._add_own("see", replace(self.config, broker=Broker(), recording=picture), "--video-socket", address,
+                      tell=see_tell, keep=to_see)
         self._selector.register(self.stop, selectors.EVENT_READ)
         for child in self._children:
             self._start(child)
@@ -75,19 +97,28 @@ class House:
                 embedded.wait_until_up(self.config.broker.port)
         return self
 
-    def _add_own(self, name: str, option: str, link: socket.socket, config: Config) -> None:
+    def _folder(self) -> Path:
+        """Return a folder of our own for the video socket; it goes with us."""
+        self._temporary = tempfile.TemporaryDirectory(prefix="doorstep-",
+                                                      dir=runtime_folder(dict(os.environ), self.config.id))
+        return Path(self._temporary.name)
+
+    def _add_own(self, name: str, config: Config, *arguments: str, **links: socket.socket) -> None:
         memory = _sealed(to_toml(config))
         self._memory.append(memory)
-        self._add(name, ["-m", "device", name, "--config", f"/proc/self/fd/{memory}", "--parent", str(os.getpid()),
-                         option, str(link.fileno())], link.fileno(), memory)
+        ends = [word for end, link in links.items() for word in (f"--{end}-fd", str(link.fileno()))]
+        self._add(name, ["-m", self.modules.get(name, "device"), name, "--config", f"/proc/self/fd/{memory}",
+                         "--parent", str(os.getpid()), *arguments, *ends],
+                  memory, *(link.fileno() for link in links.values()))
 
     def _add(self, name: str, arguments: list[str], *fds: int) -> None:
         self._children.append(_Child(name, [sys.executable, *arguments], fds))
 
     def _start(self, child: _Child) -> None:
         # A session of its own: Ctrl-C reaches us alone, and we stop them in order.
-        child.process = subprocess.Popen(child.command, pass_fds=child.fds, stdin=subprocess.DEVNULL,
-                                         start_new_session=True)
+        # The terminal's keys can be the button; then it is `keep` who reads them.
+        child.process = subprocess.Popen(child.command, pass_fds=child.fds, start_new_session=True,
+                                         stdin=None if child.name == "keep" else subprocess.DEVNULL)
         child.pidfd = os.pidfd_open(child.process.pid)
         self._selector.register(child.pidfd, selectors.EVENT_READ, child)
         child.starts, child.began_s, child.again_s = child.starts + 1, time.monotonic(), None
@@ -151,6 +182,10 @@ class House:
         for memory in self._memory:
             os.close(memory)
         self._selector.close()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+        if self._terminal is not None:  # a `keep` that was killed has left it as it was
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._terminal)
 
 
 def _sealed(text: str) -> int:

@@ -21,7 +21,8 @@ Run = Callable[[argparse.Namespace], int]
 OVERVIEW = """\
 A door camera that tells and never shows. It watches the door by frame
 differencing and sends the words "motion at front door" over MQTT. No picture
-is stored or sent."""
+is stored or sent, unless you press the record button on the device; then the
+clip is encrypted to your key."""
 
 EXAMPLES = """\
 examples:
@@ -31,10 +32,12 @@ examples:
   doorstep run --config doorstep.toml       watch and tell, until Ctrl-C
   doorstep walk                             walk past and see what is seen
   doorstep replay walk.mp4                  what would have been told of it
+  doorstep key new                          the key that opens recordings
+  doorstep clips open CLIP                  turn a recording into a video
 
 exit status:
   0  done
-  1  failed while running
+  1  failed while running, or a clip is not all that it should be
   2  wrong usage, configuration, file or camera; the line says which
 
 files:
@@ -43,19 +46,31 @@ files:
 
 environment:
   RUNTIME_DIRECTORY   where alerts wait for the broker; must be in memory
+  STATE_DIRECTORY     where clips lie, unless folder says where; else
+                      XDG_STATE_HOME/doorstep/ID or ~/.local/state/doorstep/ID
   NO_COLOR            no colour, in a terminal either
   DOORSTEP_TRACEBACK  show where an unexpected error came from"""
+
+# Commands of two words: what the first one is for.
+GROUPS: dict[str, str] = {
+    "key": "make the key that opens clips",
+    "clips": "list, open and verify clips, on any computer",
+    "config": "write or check doorstep.toml",
+}
 
 # For each command: what it is for, and what is said below its options.
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("watch and tell on this machine, until Ctrl-C", """\
-Starts see and tell as children and restarts the one that dies. With no broker
-configured it starts one for this machine only.
+Starts see, tell and keep as children and restarts the one that dies. With no
+broker configured it starts one for this machine only. Without pins for a button
+r in the terminal records, and p pauses.
 
 example:
   doorstep run --config doorstep.toml"""),
     "see": ("the process with the camera, as systemd starts it", """\
-It has no network. It writes one byte an event to the socket of tell.
+It has no network. It writes one byte an event to the socket of tell. Where
+systemd hands it the socket of keep (LISTEN_FDS), it records when keep asks,
+to the video socket.
 
 example:
   doorstep see --config /etc/doorstep/doorstep.toml"""),
@@ -93,6 +108,42 @@ examples:
 examples:
   doorstep demo
   doorstep demo --source auto   (the camera at hand instead of the porch)"""),
+    "key new": ("make the key that opens clips, on your own computer", """\
+An age identity, as age-keygen makes it; any age program can use it. FILE is
+doorstep/identity.txt in your configuration folder if left out. Its public
+half goes into doorstep.toml on the device; the key itself never does.
+
+examples:
+  doorstep key new
+  doorstep key new --print key.svg   (a page for the drawer with the deeds)"""),
+    "clips list": ("what clips there are, and what was signed of them", """\
+DIR is a copy of the folder clips on the device. Only statements are read;
+verify reads the clips too.
+
+example:
+  doorstep clips list clips/"""),
+    "clips open": ("turn a clip into a video, with your key", """\
+CLIP is a file, or its number in DIR. Of a clip that was cut short or damaged
+all that is authentic is given, what was lost is said, and the exit status is
+1. The picture is not encoded again.
+
+examples:
+  doorstep clips open clips/clip-000007.ts.age
+  doorstep clips open 7 clips/ -o visit.mp4 --identity key.txt
+  doorstep clips open 7 clips/ -o - | mpv -
+  age -d key.age | doorstep clips open 7 clips/ --identity -"""),
+    "clips verify": ("whether clips are whole, unaltered, and none is missing", """\
+Holds every clip against its signed statement and every statement against the
+one before it. Says whose clips they are: compare it with what was noted when
+the device was installed, or name that with --device.
+
+It cannot show that the newest clips were removed together with their
+statements, or the oldest; nor what was never recorded. A recording that a
+power cut ended has no statement. What is checked: CLIPS.md.
+
+examples:
+  doorstep clips verify clips/
+  doorstep clips verify clips/ --device SHA256:Zmh6rfhivXdsj8GLjp+OIAiX..."""),
     "config example": ("print every setting with its default", """\
 example:
   doorstep config example > doorstep.toml"""),
@@ -108,14 +159,15 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     whole.add_argument("--version", action="version", version=f"doorstep {__version__}")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND")
-    words = "write or check doorstep.toml"
-    config = commands.add_parser("config", help=words, description=f"{words.capitalize()}.")
-    of_config = config.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    groups = {"": commands}
     subs: dict[str, argparse.ArgumentParser] = {}
     for name, (words, detail) in COMMANDS.items():
-        group = of_config if name.startswith("config ") else commands
-        subs[name] = group.add_parser(name.split()[-1], help=words, description=f"{words[0].upper()}{words[1:]}.",
-                                      epilog=detail, formatter_class=argparse.RawDescriptionHelpFormatter)
+        first, _, last = name.rpartition(" ")
+        if first not in groups:
+            group = commands.add_parser(first, help=GROUPS[first], description=f"{GROUPS[first].capitalize()}.")
+            groups[first] = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+        subs[name] = groups[first].add_parser(last, help=words, description=f"{words[0].upper()}{words[1:]}.",
+                                             epilog=detail, formatter_class=argparse.RawDescriptionHelpFormatter)
         subs[name].set_defaults(run=runs[name])
     for name in ("run", "see", "tell", "keep", "walk"):
         subs[name].add_argument("--config", type=Path, metavar="FILE", help="doorstep.toml (see: doorstep --help)")
@@ -129,6 +181,9 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     subs["keep"].add_argument("--see-socket", default=KEEP_TO_SEE, metavar="PATH",
                               help="socket of see (default %(default)s)")
     subs["tell"].add_argument("--keep-fd", type=int, help=argparse.SUPPRESS)  # the same, from keep
+    subs["see"].add_argument("--keep-fd", type=int, help=argparse.SUPPRESS)
+    subs["see"].add_argument("--video-socket", default=VIDEO, metavar="PATH",
+                             help="where keep takes video (default %(default)s)")
     subs["see"].add_argument("--socket", default=SOCKET, metavar="PATH", help="socket of tell (default %(default)s)")
     _add_replay(subs["replay"])
     subs["walk"].add_argument("--source", choices=("porch", "auto", "picamera2", "v4l2", "file"),
@@ -138,8 +193,28 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
                               help="where frames come from (default porch: no camera is opened unasked)")
     subs["demo"].add_argument("--forever", action="store_true", help="go on until Ctrl-C")
     subs["config check"].add_argument("file", type=Path, metavar="FILE")
+    _add_owners(subs)
     add_broker(commands)
     return whole
+
+
+def _add_owners(subs: Mapping[str, argparse.ArgumentParser]) -> None:
+    new, opens = subs["key new"], subs["clips open"]
+    new.add_argument("file", type=Path, nargs="?", metavar="FILE", help="where the key goes")
+    new.add_argument("--print", type=Path, metavar="SVG", dest="paper", help="also write a page to print")
+    new.add_argument("--qr", action="store_true", help="also show the secret key as a QR code, here in the terminal")
+    new.add_argument("--here", action="store_true", help="make it even where this looks like the device")
+    opens.add_argument("clip", metavar="CLIP")
+    opens.add_argument("folder", type=Path, nargs="?", metavar="DIR")
+    opens.add_argument("--identity", type=Path, metavar="KEY",
+                       help="your key, - for standard input (default: where key new put it)")
+    opens.add_argument("-o", dest="output", type=Path, metavar="FILE",
+                       help="the MP4 (default: the clip's name, in this folder), or - for the stream as recorded")
+    opens.add_argument("--force", action="store_true", help="overwrite FILE")
+    for name in ("clips list", "clips verify"):
+        subs[name].add_argument("folder", type=Path, metavar="DIR")
+        subs[name].add_argument("--json", action="store_true", help="one JSON line a clip")
+    subs["clips verify"].add_argument("--device", metavar="FINGERPRINT", help="whose clips they must be")
 
 
 def _add_replay(replay: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from device.usage import COMMANDS
+from device.usage import COMMANDS, GROUPS
 from tests.rig import doorstep, environment
 from tests.test_run import write_visits
 from tests.test_sources import write_video
@@ -143,14 +143,14 @@ def test_the_example_can_be_checked(tmp_path: Path) -> None:
     assert '"motion at front door"' in done.stdout
 
 
-@pytest.mark.parametrize("command", ["", "config", *COMMANDS])
+@pytest.mark.parametrize("command", ["", *GROUPS, *COMMANDS])
 def test_every_command_explains_itself(command: str) -> None:
     """--help answers what, with which words, and for example how."""
     done = doorstep(*command.split(), "--help", COLUMNS="80")
     assert done.returncode == 0
     assert "usage: doorstep" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
-    if command != "config":
+    if command not in GROUPS:
         assert "example" in done.stdout
 
 

@@ -233,3 +233,42 @@ def test_a_broker_that_breaks_off_on_discovery_gets_the_alerts_all_the_same() ->
     assert [publish.topic.rsplit("/")[-1] for publish in _drain(desk)] == ["status", "alert", "event"]
     desk.announce()
     assert [publish.topic.rsplit("/")[-1] for publish in _drain(desk)] == ["config"]
+
+
+def test_inv_one_way_a_state_that_flaps_is_said_no_faster_than_its_pace() -> None:
+    """A taken `see` may say four words a second; as states no more than one in two seconds of them leave the house."""
+    desk, said = Desk(Words("front-door", "front door"), Outbox(None, 0.0)), 0
+    for step in range(4 * 600):  # ten minutes
+        now_s = step / 4
+        desk.set_motion(step % 2 == 0)
+        publish = desk.next(now_s)
+        while publish is not None:
+            said += publish.topic.endswith("/motion")
+            desk.acknowledged()
+            publish = desk.next(now_s)
+    assert 250 < said <= 8 + 600 / 2
+
+
+def test_a_state_that_waited_for_its_pace_is_the_latest_and_a_goodbye_does_not_wait() -> None:
+    """What is held back is never stale, and "offline" is never held back."""
+    desk = Desk(Words("front-door", "front door"), Outbox(None, 0.0))
+    said = []
+
+    def say(now_s: float) -> None:
+        publish = desk.next(now_s)
+        while publish is not None:
+            said.append((publish.topic.rsplit("/", 1)[-1], publish.payload))
+            desk.acknowledged()
+            publish = desk.next(now_s)
+
+    for step in range(21):
+        desk.set_motion(step % 2 == 1)
+        say(0.0)
+    assert said[-1] != ("motion", "OFF")
+    say(2.0)
+    assert said[-1] != ("motion", "ON")
+    desk.set_status(Status.WATCHING)
+    desk.leave()
+    say(2.0)
+    assert ("status", "offline") in said
+    assert desk.idle

@@ -75,17 +75,6 @@ def test_what_went_wrong_at_a_press_is_told(teller: Teller, phone: Phone, word: 
         phone.wait("alert", alert)
 
 
-def test_a_lasting_fault_is_told_and_so_is_its_end(teller: Teller, phone: Phone) -> None:
-    """The disk is full, or the key unreadable: to be known before the next press."""
-    with teller:
-        phone.wait("recording", "OFF")
-        teller.life = KeepToTell.FAULT
-        phone.wait("alert", "no recording possible at front door")
-        teller.life = ALIVE
-        phone.wait("alert", "recording possible again at front door")
-        assert phone.said("recording") == ["OFF"]
-
-
 def test_a_pause_is_said_is_no_dead_camera_and_ends(teller: Teller, phone: Phone) -> None:
     """Six seconds without a frame would be "no camera"; closed on purpose it is "paused"."""
     with teller:

@@ -190,5 +190,5 @@ def test_what_waited_for_its_reader_is_within_the_rate_if_it_was_sent_so(tmp_pat
     with writer, reader:
         receiver = fresh(reader)
         now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
-        assert [receiver._in_rate(now_s + n / messages.RATE_PER_S) for n in range(500)].count(False) == 0
-        assert [receiver._in_rate(now_s + 200) for n in range(500)].count(True) <= BURST + 300
+        assert [receiver._rate.take(now_s + n / messages.RATE_PER_S) for n in range(500)].count(False) == 0
+        assert [receiver._rate.take(now_s + 200) for n in range(500)].count(True) <= BURST + 300

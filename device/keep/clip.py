@@ -154,13 +154,14 @@ class Clip:
         length_s = (self.last_byte_s or 0.0) - (self.first_byte_s or 0.0)
         data = Statement(
             sequence=self.number, sha256=self._hash.hexdigest(), size_bytes=self._size_bytes, started=self._started,
-            length_ms=round(length_s * 1000), ended=ended, deleted=tuple(vault.deleted), before=vault.chain.before,
+            length_ms=round(length_s * 1000), ended=ended, deleted=tuple(vault.chain.deleted),
+            before=vault.chain.before,
         ).signed(vault.key)
         os.pwrite(self._statement_fd, data, 0)
         os.ftruncate(self._statement_fd, len(data))
         os.fsync(self._statement_fd)
         self._path(layout.statement, NEW).replace(self._path(layout.statement))
         sync_folder(vault.clips)
-        vault.deleted.clear()
+        vault.chain.deleted.clear()
         vault.chain.stated, vault.chain.before = self.number, digest(data)
         vault.save_chain()

@@ -41,12 +41,12 @@ class Signal(enum.Enum):
 
 
 class Light(enum.Enum):
-    """What the light does; (seconds on, seconds off), or none where it does not blink."""
+    """What the light does."""
 
-    OFF = None
-    ON = ()
-    SLOW = (1.0, 1.0)
-    FAST = (0.1, 0.1)
+    OFF = "off"
+    ON = "on"
+    SLOW = "blinks slowly"
+    FAST = "blinks fast"
 
 
 LIGHT: dict[Gate, Light] = {

@@ -23,6 +23,8 @@ from device.keep.gate import Light
 
 HOLD_S = 3.0
 DEBOUNCE_S = 0.05  # contacts of cheap buttons bounce for 5 to 20 ms
+# Seconds on, seconds off.
+BLINKS: dict[Light, tuple[float, float]] = {Light.SLOW: (1.0, 1.0), Light.FAST: (0.1, 0.1)}
 
 
 class Touch(enum.Enum):
@@ -127,12 +129,12 @@ class GpioPanel:
         """Have the light do this, and read back from the pin whether it does."""
         try:
             if light is not self._shown:
-                if light.value:
-                    self._light.blink(*light.value)
+                if light in BLINKS:
+                    self._light.blink(*BLINKS[light])
                 else:
                     self._light.value = light is Light.ON
                 self._shown = light
-            return bool(light.value) or self._light.is_lit is (light is Light.ON)
+            return light in BLINKS or self._light.is_lit is (light is Light.ON)
         except Exception:  # noqa: BLE001 - whatever it is, the light does not do what it was told
             self._shown = None
             return False

@@ -35,6 +35,9 @@ class TerminalPanel:
         try:
             self._before = termios.tcgetattr(fd)
             tty.setcbreak(fd, termios.TCSADRAIN)
+            keys = termios.tcgetattr(fd)
+            keys[6][termios.VMIN] = 0  # reading gives what was typed, and never waits for more
+            termios.tcsetattr(fd, termios.TCSADRAIN, keys)
         except termios.error as error:
             raise PanelError(f"standard input is no terminal: {error}",
                              'start it in one, or: panel = "none" under [recording]') from None

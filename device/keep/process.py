@@ -58,10 +58,10 @@ def run(config: Config, links: Links) -> int:
     try:
         with Stop() as stop, selectors.DefaultSelector() as selector:
             selector.register(stop, selectors.EVENT_READ)
-            keeper = Keeper(config, links, panel, selector, log)
-            while not stop.asked:
-                keeper.step()
-            keeper.goodbye()
+            with contextlib.closing(Keeper(config, links, panel, selector, log)) as keeper:
+                while not stop.asked:
+                    keeper.step()
+                keeper.goodbye()
     finally:
         if panel is not None:
             panel.close()
@@ -90,7 +90,7 @@ class Keeper:
     def __post_init__(self) -> None:
         settings = self.config.recording
         self._recorder = Recorder(settings, state_folder(settings, self.config.id, os.environ), self.links.video,
-                                  self.selector, lambda: wake(self._rings[0]))
+                                  self.selector, lambda: wake(self._rings[0]), self.log.say)
         self.selector.register(self._rings[1], selectors.EVENT_READ)
         if self.panel is not None:
             self.selector.register(self.panel, selectors.EVENT_READ)
@@ -179,6 +179,8 @@ class Keeper:
         self._show(LIGHT[self.gate])
         for word in told(before, signal, self.gate):
             self.links.tell.send(word)
+        if before is Gate.PAUSED and self.gate is Gate.CLOSED:
+            self._look()  # a fault of before may still hold: then it is not told to be over
         if self.gate is not before:
             self._say_alive()  # a camera closes and opens now, not within a second
 
@@ -216,3 +218,8 @@ class Keeper:
         if trouble:
             self.log.say(trouble)
         self.links.tell.send(KeepToTell.RECORDING_ENDED)
+
+    def close(self) -> None:
+        """Put the bell away."""
+        for end in self._rings:
+            end.close()

@@ -18,7 +18,7 @@ import pyrage
 from device import config
 from device.errors import VaultError
 from device.keep.clip import Clip
-from device.keep.statement import Ended
+from device.keep.statement import Ended, fingerprint
 from device.keep.vault import Vault, read_recipients
 
 
@@ -34,6 +34,7 @@ class Recorder:
     listener: socket.socket
     selector: selectors.BaseSelector
     wake: Callable[[], None]
+    say: Callable[[str], None]
     unasked: int = 0  # connections that were closed unread
     _vault: Vault | None = None
     _recipients: list[pyrage.x25519.Recipient] = field(default_factory=list)
@@ -55,7 +56,11 @@ class Recorder:
             raise VaultError("nobody could open a clip: no recipient is configured",
                              "doorstep key new, then put its age1... into recipients under [recording]")
         self._recipients = read_recipients(self.settings.recipients)
-        vault = vault or Vault(self.settings, self.folder)
+        if vault is None:
+            vault = Vault(self.settings, self.folder)
+            if vault.is_new:
+                self.say("clips will be signed by a new key; note its fingerprint, for doorstep clips verify --device: "
+                         + fingerprint(vault.key.public_key().public_bytes_raw()))
         if make_room:
             vault.make_room()
         else:

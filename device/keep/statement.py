@@ -65,7 +65,8 @@ class Statement:
             "sequence": 1 <= self.sequence <= layout.MOST,
             "sha256": bool(_SHA256.fullmatch(self.sha256)),
             "bytes": 0 <= self.size_bytes < 2**63,
-            "started": self.started.utcoffset() == timedelta(0) and not self.started.microsecond,
+            "started": (self.started.utcoffset() == timedelta(0) and not self.started.microsecond
+                        and 1970 <= self.started.year < 9999),  # what any computer can show in its own time zone
             "length_s": 0 <= self.length_ms < _MOST_MS,
             "ended": isinstance(self.ended, Ended),
             "deleted": all(one < next_one for one, next_one in itertools.pairwise(older)),
@@ -74,6 +75,11 @@ class Statement:
         for name, is_legal in legal.items():
             if not is_legal:
                 raise StatementError(f"no statement can have such a value for {name}")
+
+    @property
+    def started_utc(self) -> str:
+        """The time as it is written."""
+        return self.started.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
     def signed(self, key: Ed25519PrivateKey) -> bytes:
         """Return the whole file, signed with the device's key."""
@@ -182,7 +188,7 @@ def _body(said: Statement, device: bytes) -> bytes:
         said.sequence,
         said.sha256,
         said.size_bytes,
-        said.started.replace(tzinfo=None).isoformat(timespec="seconds") + "Z",
+        said.started_utc,
         f"{said.length_ms // 1000}.{said.length_ms % 1000:03d}",
         said.ended,
         " ".join(map(str, said.deleted)) or NONE,

@@ -8,6 +8,7 @@ Rule 3: nothing is deleted unless the owner chose `when_full = "delete-oldest"`,
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -65,18 +66,22 @@ class Chain:
     opened: int = 0
     stated: int = 0
     before: str | None = None  # digest of the statement `stated`
+    deleted: list[int] = field(default_factory=list)  # clips that went to make room since then
 
     def text(self) -> bytes:
         """As it lies on the disk."""
-        return f"opened {self.opened}\nstated {self.stated}\nbefore {self.before or NONE}\n".encode()
+        deleted = " ".join(map(str, self.deleted)) or NONE
+        return f"opened {self.opened}\nstated {self.stated}\nbefore {self.before or NONE}\ndeleted {deleted}\n".encode()
 
     @classmethod
     def parse(cls, data: bytes) -> Chain:
         """Read it; what cannot be read is a fresh one: what lies in `clips/` is looked at besides."""
-        found = re.fullmatch(rb"opened (\d{1,6})\nstated (\d{1,6})\nbefore (none|[0-9a-f]{64})\n", data)
+        found = re.fullmatch(rb"opened (\d{1,6})\nstated (\d{1,6})\nbefore (none|[0-9a-f]{64})\n"
+                             rb"deleted (none|\d{1,6}(?: \d{1,6})*)\n", data)
         if not found:
             return cls()
-        return cls(int(found[1]), int(found[2]), None if found[3] == b"none" else found[3].decode())
+        return cls(int(found[1]), int(found[2]), None if found[3] == b"none" else found[3].decode(),
+                   [] if found[4] == b"none" else list(map(int, found[4].split())))
 
 
 @dataclass(slots=True)
@@ -90,7 +95,7 @@ class Vault:
     folder: Path
     key: Ed25519PrivateKey = field(init=False)
     chain: Chain = field(init=False)
-    deleted: list[int] = field(default_factory=list)  # since the last statement
+    is_new: bool = False  # the key was made just now
 
     def __post_init__(self) -> None:
         try:
@@ -117,6 +122,7 @@ class Vault:
         if not path.exists():
             fresh = Ed25519PrivateKey.generate()
             write_synced(path, fresh.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+            self.is_new = True
         try:
             key = load_pem_private_key(path.read_bytes(), None)
         except (ValueError, TypeError):
@@ -137,6 +143,9 @@ class Vault:
         stated = max(self._numbers(layout.statement_number), default=0)
         if stated > chain.stated:  # the power went between the statement and the chain
             chain.stated, chain.before = stated, digest((self.clips / layout.statement(stated)).read_bytes())
+            chain.deleted = []  # as that statement says
+        # The power went before a clip did: it is not deleted then.
+        chain.deleted = [number for number in chain.deleted if not (self.clips / layout.clip(number)).exists()]
         chain.opened = max(chain.opened, chain.stated, *self.numbers(), 0)
         return chain
 
@@ -152,6 +161,8 @@ class Vault:
         try:
             used = sum((self.clips / layout.clip(number)).stat().st_size for number in self.numbers())
             disk = os.statvfs(self.clips)
+            if not os.access(self.clips, os.W_OK):  # a read-only disk is that for root too
+                raise OSError(errno.EROFS, "cannot be written to")
         except OSError as error:
             raise self._unusable(error) from None
         return min(int(self.settings.budget_mb * MB) - used, disk.f_bavail * disk.f_frsize - SPARE_BYTES)
@@ -172,12 +183,21 @@ class Vault:
         while not self._fits():
             oldest = self.numbers()[0]
             try:
-                (self.clips / layout.clip(oldest)).unlink()
-                sync_folder(self.clips)
+                self._delete(oldest)
             except OSError as error:
                 raise self._unusable(error) from None
-            self.deleted.append(oldest)
             self.check()
+
+    def _delete(self, number: int) -> None:
+        """Say that it goes, then have it go: after a power cut the next statement must know whose doing it was."""
+        self.chain.deleted.append(number)
+        try:
+            self.save_chain()
+        except OSError as error:
+            if error.errno != errno.ENOSPC:  # on a disk that is full to the last byte it has to go first
+                raise
+        (self.clips / layout.clip(number)).unlink()
+        sync_folder(self.clips)
 
     def _fits(self) -> bool:
         return self.room_bytes() >= self.settings.clip_most_bytes

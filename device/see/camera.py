@@ -1,7 +1,8 @@
 """Where frames come from: one small interface, and the choice among those who have it.
 
 Rule 1: a camera that is silent for SILENT_AFTER_S raises; no caller ever waits for ever.
-Rule 2: nothing opens a full-resolution picture; what leaves a source is small and grey.
+Rule 2: what is watched is small and grey; nothing larger is opened, drawn or passed on but between record(clip) and
+        record(None), and then it goes into the clip only.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import importlib.util
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from device import config
 from device.errors import CameraError
 from device.see.frame import Frame
+
+if TYPE_CHECKING:  # FFmpeg is loaded only where there is something to record for
+    from device.see.clip import Clip
 
 SILENT_AFTER_S = 5.0
 WATCH_WIDTH_PX, WATCH_HEIGHT_PX = 160, 120  # a face at the door is a dozen pixels wide
@@ -29,8 +33,14 @@ class Camera(Protocol):
         Raise CameraError when they fail to come; end only where there are no more, as in a recording.
         """
 
+    def record(self, clip: Clip | None) -> None:
+        """From the next frame on, record into `clip` too; None: no more, and end the clip that was recorded into.
+
+        frames() goes on, its time too. A camera that cannot record says so to clip.fail(), and watches.
+        """
+
     def close(self) -> None:
-        """Let the camera go; may be called twice."""
+        """Let the camera go, and end its clip; may be called twice."""
 
 
 def open_camera(settings: config.Camera) -> Camera:
@@ -41,14 +51,18 @@ def open_camera(settings: config.Camera) -> Camera:
 
         return PiCamera(settings.frames_per_s)
     if source == "porch":
-        from device.see.porch import DEMO, Porch
+        from device.see.drawn import Drawn
 
-        return Paced(Porch(DEMO, frames_per_s=settings.frames_per_s).frames())
-    from device.see.video import Recording, Webcam
-
+        drawn = Drawn(settings.frames_per_s)
+        return Paced(drawn.frames(), drawn.close, drawn.record)
     if source == "file":
+        from device.see.video import Recording
+
         recording = Recording(Path(settings.path))
-        return Paced((frame for _, frame in recording.frames(settings.frames_per_s)), recording.close)
+        frames = (frame for _, frame in recording.frames(settings.frames_per_s))
+        return Paced(frames, recording.close, recording.record)
+    from device.see.webcam import Webcam
+
     return Webcam(settings.device, settings.frames_per_s)
 
 
@@ -71,8 +85,9 @@ class Paced:
     """Frames that could come at once, in the place of a camera: they come in their own time."""
 
     def __init__(self, frames: Iterator[Frame], close: Callable[[], None] = lambda: None,
+                 record: Callable[[Clip | None], None] = lambda _: None,
                  clock_s: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._frames, self.close = frames, close
+        self._frames, self.close, self.record = frames, close, record
         self._clock_s, self._sleep = clock_s, sleep
 
     def frames(self) -> Iterator[Frame]:

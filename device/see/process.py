@@ -1,6 +1,6 @@
 """The process that has the camera: frames in, one-byte messages out.
 
-Rule 1: what leaves is a SeeToTell; no frame, and nothing computed from one, has another way out.
+Rule 1: what leaves is a SeeToTell; no frame, and nothing computed from one, has another way out but a clip to `keep`.
 Rule 2: it says ALIVE because a frame came, never because a timer did.
 Rule 3: a camera that fails is told at once, reopened with back-off, and given up to a restart only when it
         cannot even be closed.
@@ -18,45 +18,58 @@ from device.log import Log
 from device.messages import ALIVE_EVERY_S, SeeToTell, Sender
 from device.see.camera import Camera, open_camera
 from device.see.detector import Detector
+from device.see.gate import FIRST_WORD_S, Doing, Gate
 from device.see.mask import watched
 from device.stopping import Stop
 
 REOPEN_FIRST_S, REOPEN_MOST_S = 1.0, 60.0
 CLOSE_MOST_S = 3.0
+PAUSED_LOOK_S = 60.0  # any number: a word of `keep` and a signal end the wait
 
 # What a message of the detector says of the state that signs of life repeat.
 MOVES = {SeeToTell.MOTION_STARTED: True, SeeToTell.MOTION_ENDED: False}
 BLOCKS = {SeeToTell.VIEW_BLOCKED: True, SeeToTell.VIEW_CLEAR: False}
 
 
-def run(config: Config, to_tell: socket.socket, address: str | None = None) -> int:
+def run(config: Config, to_tell: socket.socket, address: str | None = None, *,
+        from_keep: socket.socket | None = None, video_address: str = "") -> int:
     """Watch until asked to stop, or until a recording ends. Raise CameraError where none can be opened.
 
-    `to_tell` is one end of a pair, or a fresh datagram socket that is to be connected to `address`.
+    `to_tell` is one end of a pair, or a fresh datagram socket that is to be connected to `address`. `from_keep`
+    is the reading end of a link; what it has recorded goes to the stream socket at `video_address`.
     """
     log = Log("see")
-    eye = _Eye(config, Sender(to_tell, address), log)
+    eye, gate = _Eye(config, Sender(to_tell, address), log), Gate(from_keep, video_address, config, log)
     with Stop() as stop:
-        camera: Camera | None = open_camera(config.camera)
+        if from_keep is not None:
+            gate.wait(FIRST_WORD_S, stop, first_word=True)  # it may say that watching is paused
+        camera = open_camera(config.camera) if gate.doing is not Doing.PAUSED else None
         wait_s = REOPEN_FIRST_S
         while not stop.asked:
+            if gate.doing is Doing.PAUSED:
+                gate.wait(PAUSED_LOOK_S, stop)
+                continue
+            rest_s = 0.0
             try:
                 camera = camera or open_camera(config.camera)
-                eye.watch(camera, stop)
-                break  # asked to stop, or a recording is over
+                if eye.watch(camera, stop, gate):
+                    break
             except CameraError as error:
+                gate.lost(error.message)
                 eye.lost(error)
+                wait_s = REOPEN_FIRST_S if eye.frames else min(2 * wait_s, REOPEN_MOST_S)
+                rest_s = wait_s
+            eye.frames = 0
             if not _closed(camera):
                 if stop.wait(0):
                     return 0  # the end of the process closes it
                 log.say("the camera cannot be closed; starting over")
                 return 1
             camera = None
-            wait_s = REOPEN_FIRST_S if eye.frames else min(2 * wait_s, REOPEN_MOST_S)
-            eye.frames = 0
-            stop.wait(wait_s)
+            gate.wait(rest_s, stop)
         eye.stopped()
         _closed(camera)  # a hung one is closed by the end of the process
+        gate.close()
         return 0
 
 
@@ -71,13 +84,14 @@ class _Eye:
         self.frames = 0  # since the camera was opened last
         self._frames_in_all = 0
 
-    def watch(self, camera: Camera, stop: Stop) -> None:
-        """Look at frames until there are no more."""
+    def watch(self, camera: Camera, stop: Stop, gate: Gate) -> bool:
+        """Look at frames until there are no more, or shall be no more: True; or until watching is paused: False."""
         detector: Detector | None = None
         self._moving = self._blocked = False
         alive_s = -ALIVE_EVERY_S
         for frame in camera.frames():
-            if stop.asked:
+            gate.follow(camera)
+            if stop.asked or gate.doing is Doing.PAUSED:
                 break
             if detector is None:
                 mask = watched(self._config.camera.mask, *frame.luma.shape)
@@ -95,6 +109,10 @@ class _Eye:
                 self._trouble = ""
             self.frames += 1
             self._frames_in_all += 1
+            del frame  # it was lent: a camera that goes over to recording gives its buffers back
+        if gate.doing is Doing.PAUSED and self._moving:
+            self._to_tell.send(SeeToTell.MOTION_ENDED)  # what was said to start is said to end
+        return gate.doing is not Doing.PAUSED or stop.asked
 
     def _say_alive(self) -> None:
         word = SeeToTell.ALIVE

@@ -16,7 +16,7 @@ from device.tell.lasting import Lasting
 from device.tell.words import Alert
 
 START_MOST_S = 10.0  # `keep` may be started after us; its first word may take this long
-FAULT_LASTS_S = 5.0  # shorter, it is nothing that the owner could do something about
+FAULT_LASTS_S = 30.0  # after each failure `keep` shows a fault for up to 20 s, and the failure was told already
 PRESSES_MOST = 6  # alerts of one kind in ten minutes: as many as motion may have before it counts as a storm
 
 

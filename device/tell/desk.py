@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from device.bucket import Bucket
 from device.tell.discovery import discovery
 from device.tell.outbox import Outbox
 from device.tell.words import Publish, Status, Words
 
 UNWELCOME_AFTER = 2  # once may be chance
+# What `see` says becomes a state no faster than this, at whatever rate a taken one says it: see PRIVACY.md.
+PACED, STATE_PER_S, STATE_BURST = ("motion", "status"), 0.5, 8.0
 FIRST = ("status", "recording")  # what whoever looks must know before anything else
 
 
@@ -28,10 +31,12 @@ class Desk:
         self._words, self._button = words, button
         self._outbox = outbox
         self._states: dict[str, Publish] = {}
+        self._pace = {name: Bucket(STATE_PER_S, STATE_BURST) for name in PACED}
         self._unsaid: set[str] = set()
         self._event_due = False  # the head's alert is acknowledged, its event is not yet
         self._flying: str | None = None
         self._said = ""  # what was in flight last
+        self._leaving = False
         self._unwelcome = 0  # connections in a row that broke on the discovery document
         self.announce()
 
@@ -43,6 +48,12 @@ class Desk:
     def set_status(self, status: Status) -> None:
         """Hold `status`, and say it if it is news."""
         self._hold("status", self._words.status(status))
+
+    def leave(self) -> None:
+        """Say "offline", and that nothing moves, without regard to any pace."""
+        self._leaving = True
+        self.set_motion(False)
+        self.set_status(Status.OFFLINE)
 
     def set_recording(self, on: bool) -> None:
         """Hold whether a clip is being recorded, and say it if it is news."""
@@ -77,6 +88,8 @@ class Desk:
             if publish is not None:
                 self._flying = self._said = name
                 self._unsaid.discard(name)
+                if name in self._pace:
+                    self._pace[name].take(now_s)
                 return publish
         return None
 
@@ -88,7 +101,11 @@ class Desk:
         return (*fair, motion, ("discovery", self._due("discovery")))
 
     def _due(self, name: str) -> Callable[[float], Publish | None]:
-        return lambda _: self._states[name] if name in self._unsaid else None
+        def due(now_s: float) -> Publish | None:
+            held = name in self._pace and not self._leaving and not self._pace[name].has(now_s)
+            return self._states[name] if name in self._unsaid and not held else None
+
+        return due
 
     def _head(self, now_s: float) -> Publish | None:
         head = self._outbox.head

@@ -149,8 +149,7 @@ class _Teller:
     def goodbye(self) -> None:
         """Say "offline" before going, as the last will would."""
         until_s = time.monotonic() + GOODBYE_S
-        self._desk.set_motion(False)
-        self._desk.set_status(Status.OFFLINE)
+        self._desk.leave()
         while self._connection and not self._desk.idle and time.monotonic() < until_s:
             self._send(boottime_s())
             with selectors.DefaultSelector() as selector:

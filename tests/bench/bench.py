@@ -1,6 +1,6 @@
 """`make bench`: speed, latency, memory and writes of the product, as ratios within one run.
 
-    python -m tests.bench.bench [--quick] [--json] [speed] [latency] [memory]
+    python -m tests.bench.bench [--quick] [--json] [speed] [latency] [memory] [recording]
 
 What each part measures, and what it does not, stands at the head of its file. A single figure says as
 much about this machine and its load as about the product; a ratio, an aim and a fault do not.
@@ -27,21 +27,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tests.bench import latency, memory, speed
+from tests.bench import latency, memory, recording, speed
 from tests.bench.latency import Latency
 from tests.bench.memory import Cost, Memory
+from tests.bench.recording import MBIT_PER_S, RESIDENT_AIM_MB, Recording
 from tests.bench.speed import COPY, DETECTOR, Speed
 
 # In full: 200 motions for a p99 that two of them stand for, and 20,000 frames, half an hour at the door.
 # Quick: 10 s a part, for whoever changes something; its p99 is merely the slowest of 12.
-FULL = {"speed_s": 30.0, "motions": 200, "watch_s": 60.0, "frames": 20_000}
-QUICK = {"speed_s": 10.0, "motions": 12, "watch_s": 10.0, "frames": 2_000}
+FULL = {"speed_s": 30.0, "motions": 200, "watch_s": 60.0, "frames": 20_000, "record_s": 60.0}
+QUICK = {"speed_s": 10.0, "motions": 12, "watch_s": 10.0, "frames": 2_000, "record_s": 8.0}
 LATENCY_AIM = 3.0  # times a bare publish at p99: two processes and a policy more may not be felt
 MEMORY_AIM_MB = 110.0  # both processes, pages in common counted twice: a quarter of a Pi Zero 2 W's 512 MB
 BUSY_LOAD = 0.5  # tasks that ran before we did; beyond it single figures are the neighbours' too
 WIDTH = 100  # columns, where the output is no terminal
 
-Part = Speed | Latency | Memory
+Part = Speed | Latency | Memory | Recording
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Machine:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("tests.bench.bench", description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("parts", nargs="*", metavar="PART", help="speed, latency, memory (default: all)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="speed, latency, memory, recording (default: all)")
     parser.add_argument("--quick", action="store_true", help="about 10 s a part")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
     options = parser.parse_args(arguments)
@@ -75,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "speed": lambda: speed.measure(much["speed_s"]),
         "latency": lambda: latency.measure(int(much["motions"])),
         "memory": lambda: memory.measure(much["watch_s"], int(much["frames"])),
+        "recording": lambda: recording.measure(much["record_s"]),
     }
     for name in options.parts:
         if name not in known:
@@ -127,6 +129,9 @@ def _aims(part: Part) -> list[Aim]:
                 Aim("nothing is written to a disk", f"{written} bytes" if part.writes_are_counted else "not counted here",
                     part.writes_are_counted and not written),
             ]
+        case Recording():
+            return [Aim(f"keep takes at most {RESIDENT_AIM_MB:g} MB while it records", f"{part.recording_mb:.0f} MB",
+                        part.recording_mb <= RESIDENT_AIM_MB)]
 
 
 # ---- for people
@@ -145,6 +150,8 @@ def _show(machine: Machine, parts: list[Part], aims: list[Aim], faults: list[str
                 _show_latency(console, part)
             case Memory():
                 _show_memory(console, part)
+            case Recording():
+                _show_recording(console, part)
     _table(console, "Aims", ("", "found", ""), [
         (aim.what, aim.found, "[green]met[/]" if aim.met else "[yellow]missed[/]") for aim in aims
     ])
@@ -201,6 +208,14 @@ def _show_memory(console: Console, part: Memory) -> None:
     share = part.see_frame_ms * speed.FRAMES_PER_S / 1e3
     console.print(f"A frame costs see {part.see_frame_ms:.2f} ms of processor time without drawing ({part.draw_frame_ms:.2f} "
                   f"ms): {share:.1%} of a core at {speed.FRAMES_PER_S:.0f} frames a second.")
+
+
+def _show_recording(console: Console, part: Recording) -> None:
+    _table(console, f"Recording: {part.seconds:.0f} s at {MBIT_PER_S:g} Mbit/s", ("keep", "resident", "of a core"), [
+        ("waiting", f"{part.idle_mb:.1f} MB", f"{part.idle_share:.1%}"),
+        ("recording", f"{part.recording_mb:.1f} MB", f"{part.core_share:.1%}"),
+        ("of that, age by itself", "", f"{part.age_core_share:.1%}"),
+    ])
 
 
 if __name__ == "__main__":

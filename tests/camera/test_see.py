@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,11 +46,11 @@ class Seer:
     def descriptors(self) -> int:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
-    def stop(self) -> tuple[int, list[list[list[int]]]]:
+    def stop(self) -> tuple[int, Any]:
         """End it; return its exit status and the streams it ever configured."""
         self.process.terminate()
         out, _ = self.process.communicate(timeout=10)
-        return self.process.returncode, json.loads(out)
+        return self.process.returncode, json.loads(out)["configured"]
 
     def end(self) -> None:
         self.process.kill()

@@ -7,6 +7,7 @@ Rule 3: install() comes before anything imports picamera2, once in a process.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import threading
@@ -14,12 +15,14 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
 
+from device.see.camera import WATCH_HEIGHT_PX
 from device.see.frame import Grey
 
 PADDING, CHROMA = 0xEE, 0x80  # neither is luma; a test that sees one of them looks beyond its rows
@@ -46,6 +49,7 @@ class Virtual:
     hangs: bool = False
     frame_us: int = 33_333  # last asked for
     delivered: int = 0
+    large_at_s: list[float] = field(default_factory=list)  # when a picture larger than the watched one was delivered
     configured: list[list[tuple[int, int]]] = field(default_factory=list)  # stream sizes of each configuration, ever
 
     def reset(self) -> None:
@@ -61,12 +65,23 @@ class Virtual:
 def install() -> Virtual:
     """Put the stand-ins in place."""
     sys.modules["pykms"] = MagicMock()  # the display driver, which picamera2 imports for a preview that nobody opens
+    _platform()
     virtual = Virtual()
     _sensor(virtual)
     _memory(virtual)
     _pixels(virtual)
     _time(virtual)
     return virtual
+
+
+def _platform() -> None:
+    """The board: picamera2 takes one it does not know for a Pi 4, whose encoder is hardware. A Pi 5 has libav's."""
+    where = Path(str(importlib.util.find_spec("picamera2").origin)).with_name("platform.py")
+    spec = importlib.util.spec_from_file_location("picamera2.platform", where)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module._platform = module.Platform.PISP
+    sys.modules["picamera2.platform"] = module
 
 
 def _sensor(virtual: Virtual) -> None:
@@ -157,6 +172,8 @@ def _pixels(virtual: Virtual) -> None:
                     planes = planes.reshape(-1, self.config[name]["stride"])
                     planes[:height_px], planes[height_px:] = PADDING, CHROMA
                     planes[:height_px, :width_px] = virtual.scene(virtual.delivered, width_px, height_px)
+                    if height_px > WATCH_HEIGHT_PX:
+                        virtual.large_at_s.append(time.monotonic())
             virtual.delivered += 1
 
         def get_metadata(self) -> dict[str, Any]:

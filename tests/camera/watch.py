@@ -1,6 +1,7 @@
 """`doorstep` on the virtual camera: a walker crosses the picture again and again.
 
-SIGUSR1: the camera hangs. SIGUSR2: it goes on. At the end standard output has the stream sizes ever configured.
+SIGUSR1: the camera hangs. SIGUSR2: it goes on. At the end standard output has the stream sizes ever configured, and
+when pictures larger than the watched ones were delivered.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import sys
 import numpy as np
 
 from device.cli import main
+from device.see.camera import WATCH_HEIGHT_PX, WATCH_WIDTH_PX
 from device.see.frame import Grey
 from tests.camera import virtualcam
 
@@ -22,7 +24,10 @@ FIRST, STEP_PX = 25, 5  # frames before the walk, and its pace
 
 
 def walker(n: int, width_px: int, height_px: int) -> Grey:
-    """A door with a person-sized figure crossing it; sensor noise of a few levels."""
+    """A door with a person-sized figure crossing it; sensor noise of a few levels. Large it is the same, enlarged."""
+    if width_px > WATCH_WIDTH_PX:
+        small = walker(n, WATCH_WIDTH_PX, WATCH_HEIGHT_PX)
+        return small.repeat(height_px // WATCH_HEIGHT_PX, 0).repeat(width_px // WATCH_WIDTH_PX, 1)
     y, x = np.mgrid[:height_px, :width_px]
     picture = 90 + 30 * ((x // 20 + y // 20) % 2) + np.random.default_rng(n).integers(-2, 3, x.shape)
     left_px = (n % EVERY - FIRST) * STEP_PX
@@ -38,5 +43,5 @@ if __name__ == "__main__":
     signal.signal(signal.SIGUSR1, lambda *_: setattr(virtual, "hangs", True))
     signal.signal(signal.SIGUSR2, lambda *_: setattr(virtual, "hangs", False))
     status = main(sys.argv[1:])
-    print(json.dumps(virtual.configured))
+    print(json.dumps({"configured": virtual.configured, "large_at_s": virtual.large_at_s}))
     sys.exit(status)
