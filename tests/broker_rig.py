@@ -146,7 +146,11 @@ class Subscriber:
         with self.out.open("ab") as out:
             self._process = subprocess.Popen(["stdbuf", "-oL", "mosquitto_sub", "-d", *self.words, "-F", f"> {self.format}"], stdout=out,
                                              stderr=out)
-        until(lambda: "SUBACK" in self.said or self._process.poll() is not None, lambda: self.said)
+        try:
+            until(lambda: "SUBACK" in self.said or self._process.poll() is not None, lambda: self.said)
+        except AssertionError:
+            self.__exit__()
+            raise
         return self
 
     @property
