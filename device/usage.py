@@ -10,6 +10,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from broker.usage import add as add_broker
 from device import __version__
 
 SOCKET = "/run/doorstep/tell.sock"
@@ -193,6 +194,7 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     subs["demo"].add_argument("--forever", action="store_true", help="go on until Ctrl-C")
     subs["config check"].add_argument("file", type=Path, metavar="FILE")
     _add_owners(subs)
+    add_broker(commands)
     return whole
 
 

@@ -3,9 +3,11 @@
 set -eu
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 missing=
-for program in mosquitto:mosquitto age:age ffprobe:ffmpeg openssl:openssl strace:strace; do
+for program in mosquitto:mosquitto mosquitto_sub:mosquitto-clients age:age ffprobe:ffmpeg \
+        openssl:openssl strace:strace curl:curl ss:iproute2; do
     command -v "${program%:*}" >/dev/null || missing="$missing ${program#*:}"
 done
+ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing="$missing libfaketime"
 [ -n "$missing" ] || exit 0
 echo "missing:$missing; installing with apt (the tests start their own Mosquitto, on loopback)"
 if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import broker.usage
 from device import config
 from device.messages import SeeToTell
 from device.tell.words import Status
@@ -49,7 +50,7 @@ def test_invariants_and_tests_carry_the_same_names() -> None:
 def test_every_subcommand_has_a_line_in_the_readme_and_none_is_invented() -> None:
     """The README is the first manual."""
     rows = re.findall(r"^\| `doorstep ([\w ]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert set(rows) == set(COMMANDS)
+    assert set(rows) == set(COMMANDS) | set(broker.usage.COMMANDS)
 
 
 def test_the_readmes_configuration_is_legal() -> None:
