@@ -34,7 +34,7 @@ class Seer:
                 [sys.executable, "-m", watch.__name__, "see", "--config", folder / "doorstep.toml",
                  "--tell-fd", str(writer.fileno()), "--parent", str(os.getpid())],
                 pass_fds=[writer.fileno()], stdout=subprocess.PIPE, stderr=log,
-                env=environment(PYTHONWARNINGS=watch.WARNINGS))
+                env=environment(**watch.ENVIRONMENT, PYTHONWARNINGS=watch.WARNINGS))
 
     def says(self, word: SeeToTell, most_s: float = 20.0) -> float:
         """Wait for the next such word; return for how long."""
