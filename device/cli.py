@@ -110,7 +110,7 @@ def _see(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         to_tell = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM, fileno=options.tell_fd))
         from_keep = stack.enter_context(socket.socket(fileno=keep_fd)) if keep_fd is not None else None
-        give_up(role)
+        give_up(role, reads=[Path(settings.camera.path)] if settings.camera.source == "file" else [])
         shut(role)  # a camera can be lost and opened again: what that needs, `see` can do as long as it lives
         return run(settings, to_tell, options.socket if options.tell_fd is None else None,
                    from_keep=from_keep, video_address=options.video_socket)

@@ -42,10 +42,11 @@ def close_others(given: Iterable[int]) -> None:
                 os.close(fd)
 
 
-def give_up(role: Role, writes: Iterable[Path] = ()) -> None:
+def give_up(role: Role, writes: Iterable[Path] = (), reads: Iterable[Path] = ()) -> None:
     """Give up what a thread hands down to those it starts: call it while there is one thread only.
 
-    writes: the folders that `role` may change, made where they are missing. Raise SandboxError.
+    writes: the folders that it may change, made where they are missing. reads: what it may read besides them and
+    what programs need. Both hold where the kernel has Landlock. Raise SandboxError.
     """
     with _said():
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -53,8 +54,7 @@ def give_up(role: Role, writes: Iterable[Path] = ()) -> None:
         kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
         kernel.drop_capabilities()
         if kernel.landlock_version():
-            kernel.landlock([*map(_there, writes), *_devices(role)], _reads() if role is Role.TELL else None,
-                            tcp=role is Role.TELL)
+            kernel.landlock([*map(_there, writes), *_devices(role)], [*reads, *_needed(role)], tcp=role is Role.TELL)
 
 
 def _devices(role: Role) -> list[Path]:
@@ -69,11 +69,11 @@ def _there(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
-def _reads() -> list[Path]:
-    """What `tell` may read: programs and their settings, for name look-ups, certificates and late imports."""
-    here = Path(__file__).resolve().parent
-    names = ("/usr", "/lib", "/lib64", "/etc", sys.prefix, sys.base_prefix, "/proc/self", "/etc/resolv.conf")
-    paths = [here, *(Path(name).resolve() for name in names)]
+def _needed(role: Role) -> list[Path]:
+    """Return what programs read late: libraries and settings, for imports, name look-ups and certificates."""
+    names = ["/usr", "/lib", "/lib64", "/etc", "/etc/resolv.conf", sys.prefix, sys.base_prefix, "/proc/self"]
+    names += [] if role is Role.TELL else ["/proc", "/sys", "/run/udev"]
+    paths = [Path(__file__).resolve().parent, *(Path(name).resolve() for name in names)]
     return [path.parent if path.is_file() else path for path in paths]
 
 
@@ -86,9 +86,9 @@ def shut(role: Role, calls: Iterable[Call] | None = None) -> None:
     if most_bytes is not None and not any(map(_is_file, (1, 2))):  # a log in a file goes on growing
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
     with _said():
-        filters = kernel.Filters()
+        filters, landlocked = kernel.Filters(), kernel.landlock_version() > 0
         filters.allow_only(allowed(role, os.getpid()) if calls is None else calls)
-        works = failures(role, filters)
+        works = failures(role, filters, landlocked=landlocked)
         if works:
             raise SandboxError(f"{role.value}: it could still {'; '.join(works)}",
                                "this kernel does not confine it; please report it with the output of: uname -a")
@@ -98,14 +98,13 @@ def shut(role: Role, calls: Iterable[Call] | None = None) -> None:
         filters.kill_on(alarms)
 
 
-def failures(role: Role, filters: kernel.Filters) -> list[str]:
+def failures(role: Role, filters: kernel.Filters, *, landlocked: bool) -> list[str]:
     """Try every thing that is forbidden to `role`; return those that work."""
     found = [row.what for row in TRIES if role not in row.not_by and not _denied(row, filters)]
-    path = PATHS[role] if kernel.landlock_version() else None
-    if path is not None:
+    if landlocked:
         with contextlib.suppress(PermissionError):
-            os.close(os.open(*path))
-            found.append(f"open {path[0]}")
+            os.close(os.open(*PATHS[role]))
+            found.append(f"open {PATHS[role][0]}")
     for task in Path("/proc/self/task").iterdir():
         about = dict(line.split(":\t", 1) for line in (task / "status").read_text().splitlines() if ":\t" in line)
         found += [f"have {name} {about.get(name)} in thread {task.name}"

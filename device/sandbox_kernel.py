@@ -139,19 +139,19 @@ def landlock_version() -> int:
     return max(0, int(_libc.syscall(_CREATE, None, ctypes.c_size_t(0), _VERSION)))
 
 
-def landlock(writes: Iterable[Path], reads: Iterable[Path] | None, *, tcp: bool) -> None:
+def landlock(writes: Iterable[Path], reads: Iterable[Path], *, tcp: bool) -> None:
     """Let this thread, and those it will start, change only what is beneath `writes`, and read beneath both.
 
-    reads: None is everything. tcp: whether connections may be made; signals to others, and abstract sockets, never.
+    tcp: whether connections may be made. Programs are not run, others not signalled, abstract sockets not used.
     """
     version = landlock_version()
     changes = _CHANGES | sum(bits for since, bits in _SINCE.items() if version >= since)
-    handled = changes | _EXECUTE | (_READS if reads is not None else 0)
+    handled = changes | _READS | _EXECUTE
     rules = _Ruleset(handled, 0 if tcp or version < _TCP_SINCE else _TCP, _SCOPES if version >= _SCOPES_SINCE else 0)
     size_bytes = 24 if version >= _SCOPES_SINCE else 16 if version >= _TCP_SINCE else 8
     ruleset = _done(_libc.syscall(_CREATE, ctypes.byref(rules), ctypes.c_size_t(size_bytes), 0), "landlock")
     try:
-        for paths, access in ((writes, changes | _READS), (reads or (), _READS)):
+        for paths, access in ((writes, changes | _READS), (reads, _READS)):
             for path in paths:
                 _beneath(ruleset, path, access & handled)
         _done(_libc.syscall(_RESTRICT, ruleset, 0), "landlock")

@@ -105,9 +105,9 @@ TRIES: tuple[Try, ...] = (
 )
 
 # Where the kernel has Landlock: what its role could open by what the call looks like, and must not by where it lies.
-PATHS: dict[Role, tuple[str, int] | None] = {
-    Role.SEE: None,  # it can open nothing for writing anyway
+PATHS: dict[Role, tuple[str, int]] = {
+    Role.SEE: ("/dev/null", os.O_RDONLY),
     Role.CAMERA: ("/proc/self/comm", os.O_RDWR),
     Role.TELL: ("/dev/null", os.O_RDONLY),
-    Role.KEEP: ("/dev/null", os.O_WRONLY),
+    Role.KEEP: ("/dev/null", os.O_RDONLY),
 }

@@ -55,8 +55,10 @@ def run(config: Config, links: Links) -> int:
     """Keep until asked to stop. Raise PanelError where the panel cannot be opened."""
     log = Log("keep")
     runtime = runtime_folder(dict(os.environ), config.id)
-    state = state_folder(config.recording, config.id, os.environ)
-    sandbox.give_up(Role.KEEP, [state, *([runtime] if runtime else [])])  # before the panel starts threads
+    changes = [runtime] if runtime else []
+    if config.recording.recipients:
+        changes.append(state_folder(config.recording, config.id, os.environ))
+    sandbox.give_up(Role.KEEP, changes)  # before the panel starts threads
     panel = open_panel(config.recording, runtime)
     if panel is None:
         log.say("no button on this machine: nothing can be recorded")
