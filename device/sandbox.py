@@ -71,10 +71,9 @@ def _there(folder: Path) -> Path:
 
 def _needed(role: Role) -> list[Path]:
     """Return what programs read late: libraries and settings, for imports, name look-ups and certificates."""
-    names = ["/usr", "/lib", "/lib64", "/etc", "/etc/resolv.conf", sys.prefix, sys.base_prefix, "/proc/self"]
-    names += [] if role is Role.TELL else ["/proc", "/sys", "/run/udev"]
-    paths = [Path(__file__).resolve().parent, *(Path(name).resolve() for name in names)]
-    return [path.parent if path.is_file() else path for path in paths]
+    names = ["/usr", "/lib", "/lib64", "/etc", sys.prefix, sys.base_prefix, "/proc/self"]
+    names += [] if role is Role.TELL else ["/sys", "/run/udev", "/proc/device-tree", "/proc/cpuinfo", "/proc/stat"]
+    return [Path(__file__).parent, Path("/etc/resolv.conf").resolve().parent, *map(Path, names)]
 
 
 def shut(role: Role, calls: Iterable[Call] | None = None) -> None:

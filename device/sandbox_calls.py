@@ -85,6 +85,7 @@ _NAMESPACES = 0x0002_0000 | 0x0200_0000 | 0x0400_0000 | 0x0800_0000 | 0x1000_000
 _TCGETS2, _TCSETSW2 = 0x802C_542A, 0x402C_542C  # glibc's from 2.42 on
 _KOBJECT_UEVENT = 15  # NETLINK_KOBJECT_UEVENT: where udev says what came and went
 _TYPE = 0xF  # of a socket; above it are flags
+_POINTER = 0xFFFF_FFFF_FFFF_FFFF
 
 IOCTLS = (termios.TCGETS, _TCGETS2, termios.TIOCGWINSZ, termios.FIONREAD, termios.FIONBIO, termios.TIOCOUTQ,
           termios.FIOCLEX, termios.FIONCLEX)
@@ -96,8 +97,12 @@ CAMERA_IOCTLS = b"V|Hbu"
 GPIO_IOCTLS = b"\xb4"  # linux/gpio.h
 
 
-def _sockets(family: int, kind: int, *more: Match) -> tuple[Match, ...]:
-    return Match(0, family), Match(1, kind, _TYPE), *more
+def _socket(family: int, kind: int) -> tuple[Match, Match]:
+    return Match(0, family), Match(1, kind, _TYPE)
+
+
+def _netlink(protocol: int) -> tuple[Match, Match]:
+    return Match(0, socket.AF_NETLINK), Match(2, protocol)
 
 
 def _opens(name: str, place: int) -> list[Call]:
@@ -120,7 +125,7 @@ def lines(pid: int) -> tuple[Call, ...]:
         Call("clone", (Match(0, _THREAD, _THREAD | _NAMESPACES),)),
         Call("kill", (Match(0, pid),)),
         Call("tgkill", (Match(0, pid),)),
-        Call("prlimit64", (Match(0, 0), Match(2, 0))),  # one's own, and only to ask
+        Call("prlimit64", (Match(2, 0, _POINTER),)),  # only to ask
         *(Call("prctl", (Match(0, option),)) for option in PRCTLS),
         *(Call("fcntl", (Match(1, command),)) for command in FCNTLS),
         *(Call("ioctl", (Match(1, request),)) for request in IOCTLS),
@@ -128,10 +133,10 @@ def lines(pid: int) -> tuple[Call, ...]:
         *(Call("ioctl", (Match(1, kind << 8, 0xFF00),), camera) for kind in CAMERA_IOCTLS),
         *(Call("ioctl", (Match(1, kind << 8, 0xFF00),), keep) for kind in GPIO_IOCTLS),
         Call("socketpair", (Match(0, socket.AF_UNIX),)),
-        Call("socket", _sockets(socket.AF_UNIX, stream), EYES | tell),  # video to `keep`; a resolver's daemon
-        Call("socket", _sockets(socket.AF_NETLINK, socket.SOCK_RAW, Match(2, _KOBJECT_UEVENT)), camera),
-        Call("socket", _sockets(socket.AF_NETLINK, socket.SOCK_RAW, Match(2, 0)), tell),  # getaddrinfo asks for routes
-        *(Call("socket", _sockets(family, kind), tell)
+        Call("socket", _socket(socket.AF_UNIX, stream), EYES | tell),  # video to `keep`; a resolver's daemon
+        Call("socket", _netlink(_KOBJECT_UEVENT), camera),
+        Call("socket", _netlink(0), tell),  # getaddrinfo asks for routes
+        *(Call("socket", _socket(family, kind), tell)
           for family in (socket.AF_INET, socket.AF_INET6) for kind in (stream, datagram)),
     )
 

@@ -57,7 +57,7 @@ def run(config: Config, links: Links) -> int:
     runtime = runtime_folder(dict(os.environ), config.id)
     changes = [runtime] if runtime else []
     if config.recording.recipients:
-        changes.append(state_folder(config.recording, config.id, os.environ))
+        changes.append(state_folder(config.recording, config.id, os.environ).parent)  # it may go and come again
     sandbox.give_up(Role.KEEP, changes)  # before the panel starts threads
     panel = open_panel(config.recording, runtime)
     if panel is None:
