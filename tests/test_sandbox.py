@@ -80,8 +80,10 @@ if not found:
     "let others look into it": ("if libc.prctl(4, 1, 0, 0, 0): raise OSError(ctypes.get_errno(), '')", "RRR"),
     "be another user": ("os.setuid(os.getuid())", "RRR"),
     "leave its namespaces": ("if libc.unshare(0x20000): raise OSError(ctypes.get_errno(), '')", "KKK"),
-    "mount": ("if libc.mount(b'x', folder.encode(), b'tmpfs', 0, None): raise OSError(ctypes.get_errno(), '')\n"
-              "libc.umount2(folder.encode(), 2)", "KKK"),
+    "mount": ("""
+if libc.mount(b'x', folder.encode(), b'tmpfs', 0, None):
+    raise OSError(ctypes.get_errno(), '')
+libc.umount2(folder.encode(), 2)""", "KKK"),
     "queue work for the kernel": ("if libc.syscall(425, 0, None) < 0: raise OSError(ctypes.get_errno(), '')", "KKK"),
 }
 
