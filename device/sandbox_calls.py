@@ -51,7 +51,7 @@ class Call:
 # Calls that give no power beyond what is open already; seccomp(2) only takes away.
 PLAIN = """
     brk mmap munmap mprotect mremap madvise msync mbind get_mempolicy membarrier
-    futex futex_waitv futex_wait futex_wake futex_requeue set_robust_list get_robust_list set_tid_address rseq
+    futex futex_waitv set_robust_list get_robust_list set_tid_address rseq
     exit exit_group getpid getppid gettid getuid geteuid getgid getegid getresuid getresgid getgroups getpgrp getpgid
     sched_yield sched_getaffinity sched_getparam sched_getscheduler sched_get_priority_max sched_get_priority_min
     getpriority getcpu getrlimit getrusage getrandom uname sysinfo getcwd times
