@@ -73,6 +73,7 @@ def _needed(role: Role) -> list[Path]:
     """Return what programs read late: libraries and settings, for imports, name look-ups and certificates."""
     names = ["/usr", "/lib", "/lib64", "/etc", sys.prefix, sys.base_prefix, "/proc/self"]
     names += [] if role is Role.TELL else ["/sys", "/run/udev", "/proc/device-tree", "/proc/cpuinfo", "/proc/stat"]
+    names += [name for name in sys.path if name.endswith(("site-packages", "dist-packages"))]  # those of a user, too
     return [Path(__file__).parent, Path("/etc/resolv.conf").resolve().parent, *map(Path, names)]
 
 
