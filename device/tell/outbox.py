@@ -67,11 +67,12 @@ class Outbox:
         """Open the file for good: later on this process opens none for writing any more."""
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-            os.truncate(self._file, _PAGE_BYTES)
         except OSError:
             self.unwritable = True
             return
         self._write()  # the page is ours now, however full the memory becomes
+        if self._file is not None:
+            os.truncate(self._file, _PAGE_BYTES)  # a longer file was not ours
 
     def _write(self) -> None:
         if self._file is None:
