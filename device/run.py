@@ -75,7 +75,7 @@ class House:
         if sys.stdin is not None and sys.stdin.isatty():
             self._terminal = termios.tcgetattr(sys.stdin)
         (see_tell, from_see), (keep_tell, from_keep), (keep_see, to_see) = pair(), pair(), pair()
-        video = socket.socket(socket.AF_UNIX)
+        video = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._links += [see_tell, from_see, keep_tell, from_keep, keep_see, to_see, video]
         address = str(self._folder() / "video.sock")
         video.bind(address)

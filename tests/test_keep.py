@@ -57,7 +57,7 @@ class Keep:
         to_see, see = pair()
         self._links = [to_tell, tell, to_see, see]
         self._tell, self._see = Receiver(tell, KeepToTell), Receiver(see, KeepToSee)
-        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(str(self.folder / "video.sock"))
         self.listener.listen()
         self.start()
@@ -116,7 +116,7 @@ class Keep:
 
     def video(self) -> socket.socket:
         """Connect as `see` does."""
-        video = socket.socket(socket.AF_UNIX)
+        video = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         video.connect(str(self.folder / "video.sock"))
         video.settimeout(20)
         return video

@@ -44,7 +44,7 @@ ENDED: dict[Signal, Ended] = {  # what a statement says of the signal that ended
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What `keep` is given: the ways to `tell` and `see`, and the listening stream socket for video."""
+    """What `keep` is given: the ways to `tell` and `see`, and the listening socket for video."""
 
     tell: Sender[KeepToTell]
     see: Sender[KeepToSee]
