@@ -83,10 +83,10 @@ example, without systemd:
 It has the button, the light and the recordings, and neither network nor
 camera. A press starts a clip, encrypted to the owner's recipient; a press or
 longest_s ends it; holding the button for 3 s pauses or resumes watching. It is
-handed the stream socket for video (LISTEN_FDS).
+handed the packet socket for video (LISTEN_FDS).
 
 example, without systemd:
-  systemd-socket-activate -l {VIDEO} doorstep keep"""),
+  systemd-socket-activate --seqpacket -l {VIDEO} doorstep keep"""),
     "replay": ("what would have been told of a recording", """\
 PATH is a video file or a folder of numbered images. The detector sees what it
 would see on the device: 160 pixels wide, grey, about 10 frames a second.
