@@ -104,7 +104,8 @@ class _Eye:
                 alive_s = now_s
                 self._say_alive()
             if not self.frames:
-                self._log.say(f"watching at {frame.luma.shape[1]} x {frame.luma.shape[0]}")
+                if self._trouble or not self._frames_in_all:  # not after a pause: a line dates what it tells of
+                    self._log.say(f"watching at {frame.luma.shape[1]} x {frame.luma.shape[0]}")
                 self._trouble = ""
             self.frames += 1
             self._frames_in_all += 1
