@@ -130,6 +130,12 @@ def _keep(options: argparse.Namespace) -> int:
                                            link(options.see_fd, options.see_socket), video))
 
 
+def _status(options: argparse.Namespace) -> int:
+    from device.status import status
+
+    return status(options.config, options.json)
+
+
 def _replay(options: argparse.Namespace) -> int:
     from device.config import Config, load
     from device.replay import How, Zone, replay
@@ -219,6 +225,7 @@ RUNS: dict[str, Run] = {
     "see": _see,
     "tell": _tell,
     "keep": _keep,
+    "status": _status,
     "replay": _replay,
     "walk": _walk,
     "demo": _demo,
