@@ -16,6 +16,7 @@ from device import __version__
 SOCKET = "/run/doorstep/tell.sock"
 KEEP_TO_TELL, KEEP_TO_SEE = "/run/doorstep/tell-keep.sock", "/run/doorstep/see.sock"
 VIDEO = "/run/doorstep/video.sock"
+INSTALLED = Path("/etc/doorstep/doorstep.toml")
 Run = Callable[[argparse.Namespace], int]
 
 OVERVIEW = """\
@@ -91,7 +92,7 @@ example, without systemd:
   systemd-socket-activate -l {VIDEO} doorstep keep"""),
     "status": ("how the installed door is, on one screen", """\
 Each process, camera, frames a second, broker, the last alert's age (never its
-time), storage and version. For a door that was installed with deploy/install.sh;
+time), storage and version. For a door installed with deploy/install.sh;
 doorstep run says what it does itself. Exit status 1 if anything is amiss.
 
 examples:
@@ -194,8 +195,8 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     subs["see"].add_argument("--video-socket", default=VIDEO, metavar="PATH",
                              help="where keep takes video (default %(default)s)")
     subs["see"].add_argument("--socket", default=SOCKET, metavar="PATH", help="socket of tell (default %(default)s)")
-    subs["status"].add_argument("--config", type=Path, metavar="FILE", default=Path("/etc/doorstep/doorstep.toml"),
-                                help="the door's (default %(default)s)")
+    subs["status"].add_argument("--config", type=Path, metavar="FILE", default=INSTALLED,
+                                help="its doorstep.toml (default %(default)s)")
     subs["status"].add_argument("--json", action="store_true", help="one JSON document")
     _add_replay(subs["replay"])
     subs["walk"].add_argument("--source", choices=("porch", "auto", "picamera2", "v4l2", "file"),
