@@ -334,7 +334,9 @@ uninstall() {
     do_ rm -rf "$units"/doorstep-{see,tell,keep}.service "$units"/doorstep-{see,tell,tell-keep,keep}.socket "$units/doorstep.target" \
         "$dropin" "$units/mosquitto.service.d/doorstep.conf" /etc/systemd/journald@doorstep.conf /etc/sysusers.d/doorstep.conf \
         /etc/tmpfiles.d/doorstep{,-broker}.conf /etc/udev/rules.d/60-doorstep.rules /usr/local/bin/doorstep /run/doorstep
-    do_ rmdir --ignore-fail-on-non-empty "$units/mosquitto.service.d" 2> /dev/null || true
+    for name in "$units/mosquitto.service.d" /etc/sysusers.d; do
+        [ ! -d "$name" ] || do_ rmdir --ignore-fail-on-non-empty "$name"
+    done
     if runs; then do_ systemctl daemon-reload; fi
     # A number that is free again must own nothing.
     for name in "$etc/password" /var/lib/doorstep; do [ ! -e "$name" ] || do_ chown -R root: "$name"; done
