@@ -25,7 +25,7 @@ usage: deploy/install.sh [options]
 
   --place WORDS         your words for the place (default "front door")
   --id NAME             its name in MQTT topics (default: made of the place)
-  --recipient age1...   who can open clips; from `doorstep key new` on your computer
+  --recipient age1...   who can open clips; see: doorstep key new --help
   --new-key             make that key here and show it once
   --no-recording        nobody: nothing is recorded
   --broker HOST         the MQTT broker (default: one on this machine)

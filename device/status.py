@@ -95,7 +95,7 @@ def screen(config: Config, processes: list[Process]) -> list[str]:
 
 def _storage(config: Config, keep: Process) -> str:
     if "clips" not in keep.details:
-        return "unknown" if config.recording.recipients else "nothing is recorded: no recipient is configured"
+        return "nothing is recorded: no recipient is configured" if not config.recording.recipients else "unknown"
     return f"{keep.details['clips']} clips, room for {keep.details['room']} more"
 
 

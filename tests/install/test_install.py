@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import re
 
-import pytest
-
 from tests.install.machine import Machine
 from tests.rig import until
 
@@ -67,16 +65,10 @@ def test_a_key_made_here_is_shown_once_and_is_on_no_disk(machine: Machine) -> No
     assert found == ""
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    (("--place", "x" * 90), "1 to 60 bytes"),
-    (("--user", "door"), "belong together"),
-    (("--ca", "/nowhere"), "cannot be read"),
-    (("--colour", "red"), "unknown option"),
-])
-def test_a_refusal_says_what_to_do_and_leaves_no_half_configuration(machine: Machine, options: tuple[str, ...], words: str) -> None:
-    """A wrong answer must not be kept as if it were the owner's."""
-    said = machine.run("deploy/install.sh", "--broker", "localhost", *options, status=2)
-    assert words in said, said
+def test_a_wrong_answer_is_not_kept_as_if_it_were_the_owners(machine: Machine) -> None:
+    """What is there is never overwritten, so what is wrong must not get there."""
+    said = machine.run("deploy/install.sh", "--broker", "localhost", "--place", "x" * 90, status=2)
+    assert "1 to 60 bytes" in said, said
     assert "hint: " in said
     assert not list((machine.tree / "etc").glob("doorstep/*"))
 
