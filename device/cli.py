@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; return its exit status."""
-    whole = parser(RUNS)
-    options = whole.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    whole = parser(RUNS, words[0] if words else "")
+    options = whole.parse_args(words)
     if not hasattr(options, "run"):
         whole.print_help()
         return 2
