@@ -13,11 +13,13 @@ import socket
 import time
 from collections.abc import Iterator
 
+from device import sandbox
 from device.config import Config
 from device.errors import ConfigError
 from device.log import Log
 from device.messages import KeepToTell, Received, Receiver, SeeToTell
 from device.runtime import runtime_folder
+from device.sandbox_calls import Role
 from device.stopping import Stop
 from device.tell import credentials
 from device.tell.button import Button
@@ -55,6 +57,8 @@ def run(config: Config, see: socket.socket, keep: socket.socket | None = None) -
         log.say(f"{folder}/outbox.json was not ours to read: starting with an empty outbox")
     words = Words(config.id, config.place)
     offline = words.status(Status.OFFLINE)
+    sandbox.give_up(Role.TELL)  # all that it will ever write to is open, and it has one thread
+    sandbox.shut(Role.TELL)
     with Stop() as stop, Link(config.broker, secrets, f"doorstep-{config.id}", offline) as link:
         teller = _Teller(config, walls, link, outbox, words, log)
         with selectors.DefaultSelector() as selector:
