@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench bench-detector test-camera test-board test-power test-install test-oldest test-wheels clean need-venv need-mosquitto
+.PHONY: help demo test check bench bench-detector test-camera test-board test-power test-privacy test-install test-oldest test-wheels clean need-venv need-mosquitto
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ test-power: $(VENV)/.test  ## the power goes at 200 moments of recording (root; 
 	@command -v qemu-storage-daemon >/dev/null || { echo "installing qemu-system-common with apt"; \
 		apt-get -q install -y --no-install-recommends qemu-system-common >/dev/null; }
 	POWER=1 $(BIN)/python -m pytest tests/power
+
+test-privacy: $(VENV)/.test  ## 200 pairs of visits that differ in face, coat and door: what leaves is the same (2 minutes)
+	PAIRS=200 $(BIN)/python -m pytest tests/test_noninterference.py
 
 test-install: INSTALL ?= $(CURDIR)/.install
 test-install: need-mosquitto $(VENV)/.test  ## the installer in clean Debian 12 and 13 trees, started with systemd (root)

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; return its exit status."""
-    whole = parser(RUNS)
-    options = whole.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    whole = parser(RUNS, words[0] if words else "")
+    options = whole.parse_args(words)
     if not hasattr(options, "run"):
         whole.print_help()
         return 2
@@ -38,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # `tell` has a goodbye to say and `keep` a clip to finish; `see` has neither, and a hung camera would keep
             # it from ending otherwise.
             die_with_parent(options.parent, signal.SIGKILL if options.run is _see else signal.SIGTERM)
+        if hasattr(options, "parent"):  # a process of the house
+            from device.sandbox import close_others
+
+            close_others(_given(options))
         status: int = options.run(options)
         sys.stdout.flush()
         return status
@@ -65,14 +70,22 @@ def _refuse(message: str, hint: str, status: int) -> int:
 def _config(options: argparse.Namespace) -> Config:
     from device import config
 
-    path = _config_file(options)
-    return config.Config() if path is None else config.load(path)
+    return config.load(path) if (path := _config_file(options)) else config.Config()
 
 
 def _config_file(options: argparse.Namespace) -> Path | None:
     if options.config is not None:
         return Path(options.config)
     return next((path for path in (Path("doorstep.toml"), Path("/etc/doorstep/doorstep.toml")) if path.exists()), None)
+
+
+def _given(options: argparse.Namespace) -> set[int]:
+    """Return the descriptors that came with the start by name: ends of links, sockets of systemd, the configuration."""
+    fds = {value for name, value in vars(options).items() if name.endswith("_fd") and value is not None}
+    if os.environ.get("LISTEN_PID") == str(os.getpid()):
+        fds |= set(range(3, 3 + int(os.environ.get("LISTEN_FDS", "0"))))
+    path = Path(options.config or "")
+    return fds | ({int(path.name)} if path.parent == Path("/proc/self/fd") else set())
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -82,16 +95,25 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _see(options: argparse.Namespace) -> int:
+    from device import sandbox
     from device.activation import handed
+    from device.notify import Manager
+    from device.sandbox_calls import Role
+
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads would be of no use, and here too early
     from device.see.process import run
 
+    settings = _config(options)
+    role = Role.SEE if settings.camera.source in ("porch", "file") else Role.CAMERA
     keep_fd = options.keep_fd
     if keep_fd is None and os.environ.get("LISTEN_PID") == str(os.getpid()):
         keep_fd = handed(os.environ, os.getpid(), f"in its unit: ListenDatagram={KEEP_TO_SEE}", "keep")["keep"]
-    with ExitStack() as stack:
+    with ExitStack() as stack, Manager(os.environ) as manager:
         to_tell = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM, fileno=options.tell_fd))
         from_keep = stack.enter_context(socket.socket(fileno=keep_fd)) if keep_fd is not None else None
-        return run(_config(options), to_tell, options.socket if options.tell_fd is None else None,
+        sandbox.give_up(role, reads=[Path(settings.camera.path)] if settings.camera.source == "file" else [])
+        sandbox.shut(role)  # a lost camera is opened again: what that needs, `see` can do as long as it lives
+        return run(settings, to_tell, options.socket if options.tell_fd is None else None, manager=manager,
                    from_keep=from_keep, video_address=options.video_socket)
 
 
@@ -191,8 +213,8 @@ def _clips_open(options: argparse.Namespace) -> int:
     from device.keep.owner_key import default_path
     from device.keep.owner_open import Order, open_clip
 
-    identity = options.identity or default_path()
-    return open_clip(Order(options.clip, options.folder, identity, options.output, options.force))
+    key = options.identity or default_path()
+    return open_clip(Order(options.clip, options.folder, key, options.output, options.force))
 
 
 def _clips_verify(options: argparse.Namespace) -> int:

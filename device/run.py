@@ -152,6 +152,8 @@ class House:
         if time.monotonic() - child.began_s > STEADY_AFTER_S:
             child.wait_s = RESTART_FIRST_S
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
+        if status == -signal.SIGSYS:
+            how = "it asked the kernel for what it must never do, and was ended: a bug, or somebody has taken it over"
         self.log.say(f"{child.name} ended ({how}); starting it again in {child.wait_s:g} s")
         child.again_s = time.monotonic() + child.wait_s
         child.wait_s = min(2 * child.wait_s, RESTART_MOST_S)

@@ -10,7 +10,6 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from broker.usage import add as add_broker
 from device import __version__
 
 SOCKET = "/run/doorstep/tell.sock"
@@ -163,8 +162,8 @@ example:
 }
 
 
-def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; what is chosen is in `run` of its result."""
+def parser(runs: Mapping[str, Run], first: str = "") -> argparse.ArgumentParser:
+    """Return the parser of the command line whose first word is `first`; what is chosen is in `run` of its result."""
     whole = argparse.ArgumentParser("doorstep", description=OVERVIEW, epilog=EXAMPLES,
                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     whole.add_argument("--version", action="version", version=f"doorstep {__version__}")
@@ -207,7 +206,10 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     subs["demo"].add_argument("--forever", action="store_true", help="go on until Ctrl-C")
     subs["config check"].add_argument("file", type=Path, metavar="FILE")
     _add_owners(subs)
-    add_broker(commands)
+    if first not in {name.split()[0] for name in COMMANDS}:  # no process shall load anything of the broker's
+        from broker.usage import add
+
+        add(commands)
     return whole
 
 

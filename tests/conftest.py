@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.rig import Mosquitto, Phone
+
+looks_inside = pytest.mark.skipif(os.getuid() != 0, reason="only root may look into a confined process")
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from device.errors import RecordingError
 from device.keep import layout, owner_age, statement
 from device.keep.statement import Ended
 from device.messages import KeepToSee, KeepToTell, Receiver, pair
+from tests.conftest import looks_inside
 from tests.finger import Finger
 from tests.rig import doorstep, environment, until
 
@@ -520,6 +521,7 @@ def test_the_oldest_is_deleted_if_the_owner_chose_so(tmp_path: Path) -> None:
         assert _verified(keep.state / "clips", 0) == ["deleted by the device", "deleted by the device", "whole"]
 
 
+@looks_inside
 def test_inv_keep_has_no_network_and_no_camera(keep: Keep) -> None:
     """What is not in the process cannot be used by whoever takes it over."""
     keep.record(b"x" * 100_000)

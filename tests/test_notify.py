@@ -109,7 +109,8 @@ def test_see_feeds_the_watchdog_while_it_is_paused(ear: Ear, monkeypatch: pytest
         Sender[KeepToSee](keep).send(KeepToSee.PAUSE)
         waiting = threading.Thread(target=stop_when_fed)
         waiting.start()
-        assert process.run(Config(), to_tell, from_keep=from_keep) == 0
+        with notify.Manager(os.environ) as manager:
+            assert process.run(Config(), to_tell, manager=manager, from_keep=from_keep) == 0
         waiting.join()
     assert ear.lines() == ["paused"]
 

@@ -14,6 +14,7 @@ import socket
 import time
 from dataclasses import dataclass, field
 
+from device import sandbox
 from device.bell import bell, drain, wake
 from device.config import Config
 from device.errors import VaultError
@@ -26,6 +27,7 @@ from device.log import Log
 from device.messages import ALIVE_EVERY_S, KeepToSee, KeepToTell, Sender
 from device.notify import Manager
 from device.runtime import runtime_folder
+from device.sandbox_calls import Role
 from device.stopping import Stop
 
 LOOK_EVERY_S = 10.0  # at the folder and the room in it, while nothing is recorded
@@ -62,13 +64,19 @@ class Links:
 def run(config: Config, links: Links) -> int:
     """Keep until asked to stop. Raise PanelError where the panel cannot be opened."""
     log = Log("keep")
-    panel = open_panel(config.recording, runtime_folder(dict(os.environ), config.id))
+    runtime = runtime_folder(dict(os.environ), config.id)
+    changes = [runtime] if runtime else []
+    if config.recording.recipients:
+        changes.append(state_folder(config.recording, config.id, os.environ).parent)  # it may go and come again
+    sandbox.give_up(Role.KEEP, changes)  # before the panel starts threads
+    panel = open_panel(config.recording, runtime)
     if panel is None:
         log.say("no button on this machine: nothing can be recorded")
     try:
         with Stop() as stop, Manager(os.environ) as manager, selectors.DefaultSelector() as selector:
             selector.register(stop, selectors.EVENT_READ)
             with contextlib.closing(Keeper(config, links, panel, selector, log)) as keeper:
+                sandbox.shut(Role.KEEP)  # pins and sockets are open
                 while not stop.asked:
                     manager.alive(keeper.in_words())
                     keeper.step()

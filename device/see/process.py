@@ -8,7 +8,6 @@ Rule 3: a camera that fails is told at once, reopened with back-off, and given u
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
@@ -34,7 +33,7 @@ MOVES = {SeeToTell.MOTION_STARTED: True, SeeToTell.MOTION_ENDED: False}
 BLOCKS = {SeeToTell.VIEW_BLOCKED: True, SeeToTell.VIEW_CLEAR: False}
 
 
-def run(config: Config, to_tell: socket.socket, address: str | None = None, *,
+def run(config: Config, to_tell: socket.socket, address: str | None = None, *, manager: Manager,
         from_keep: socket.socket | None = None, video_address: str = "") -> int:
     """Watch until asked to stop, or until a recording ends. Raise CameraError where none can be opened.
 
@@ -43,7 +42,7 @@ def run(config: Config, to_tell: socket.socket, address: str | None = None, *,
     """
     log = Log("see")
     gate = Gate(from_keep, video_address, config, log)
-    with Stop() as stop, Manager(os.environ) as manager:
+    with Stop() as stop:
         eye = _Eye(config, Sender(to_tell, address), manager, log)
         gate.first_word(stop)
         camera = open_camera(config.camera) if gate.doing is not Doing.PAUSED else None

@@ -13,12 +13,14 @@ import socket
 import time
 from collections.abc import Iterator
 
+from device import sandbox
 from device.config import Config
 from device.errors import ConfigError
 from device.log import Log
 from device.messages import KeepToTell, Received, Receiver, SeeToTell
 from device.notify import Manager
 from device.runtime import runtime_folder
+from device.sandbox_calls import Role
 from device.stopping import Stop
 from device.tell import credentials
 from device.tell.button import Button
@@ -56,18 +58,20 @@ def run(config: Config, see: socket.socket, keep: socket.socket | None = None) -
         log.say(f"{folder}/outbox.json was not ours to read: starting with an empty outbox")
     words = Words(config.id, config.place)
     offline = words.status(Status.OFFLINE)
-    with (Stop() as stop, Manager(os.environ) as manager,
-          Link(config.broker, secrets, f"doorstep-{config.id}", offline) as link):
-        teller = _Teller(config, walls, link, outbox, words, log)
-        with selectors.DefaultSelector() as selector:
-            for readable in (*walls.values(), link, stop):
-                selector.register(readable, selectors.EVENT_READ)
-            while not stop.asked:
-                selector.select(1.0)
-                if teller.step(boottime_s()):
-                    stop.wait(FLOOD_PAUSE_S)
-                manager.alive(teller.in_words(boottime_s()))
-        teller.goodbye()
+    with Manager(os.environ) as manager:
+        sandbox.give_up(Role.TELL)  # all that it will ever write to is open, and it has one thread
+        sandbox.shut(Role.TELL)
+        with Stop() as stop, Link(config.broker, secrets, f"doorstep-{config.id}", offline) as link:
+            teller = _Teller(config, walls, link, outbox, words, log)
+            with selectors.DefaultSelector() as selector:
+                for readable in (*walls.values(), link, stop):
+                    selector.register(readable, selectors.EVENT_READ)
+                while not stop.asked:
+                    selector.select(1.0)
+                    if teller.step(boottime_s()):
+                        stop.wait(FLOOD_PAUSE_S)
+                    manager.alive(teller.in_words(boottime_s()))
+            teller.goodbye()
     return 0
 
 

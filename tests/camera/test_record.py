@@ -79,7 +79,8 @@ def decoded(data: bytes, folder: Path) -> list[Any]:
 
 @pytest.fixture
 def keeper(virtual: Virtual, tmp_path: Path) -> Any:
-    with Keeper(tmp_path, TOML, program=("-m", watch.__name__), PYTHONWARNINGS=watch.WARNINGS) as keeper:
+    with Keeper(tmp_path, TOML, program=("-m", watch.__name__), **watch.ENVIRONMENT,
+                PYTHONWARNINGS=watch.WARNINGS) as keeper:
         yield keeper
 
 

@@ -18,6 +18,7 @@ from device.messages import Receiver, SeeToTell, pair
 from device.see.camera import SILENT_AFTER_S
 from tests.camera import watch
 from tests.camera.virtualcam import Virtual
+from tests.conftest import looks_inside
 from tests.rig import environment, until
 
 
@@ -34,7 +35,7 @@ class Seer:
                 [sys.executable, "-m", watch.__name__, "see", "--config", folder / "doorstep.toml",
                  "--tell-fd", str(writer.fileno()), "--parent", str(os.getpid())],
                 pass_fds=[writer.fileno()], stdout=subprocess.PIPE, stderr=log,
-                env=environment(PYTHONWARNINGS=watch.WARNINGS))
+                env=environment(**watch.ENVIRONMENT, PYTHONWARNINGS=watch.WARNINGS))
 
     def says(self, word: SeeToTell, most_s: float = 20.0) -> float:
         """Wait for the next such word; return for how long."""
@@ -65,6 +66,7 @@ def seer(virtual: Virtual, tmp_path: Path) -> Iterator[Seer]:
     seer.end()
 
 
+@looks_inside
 def test_a_visitor_is_told_and_so_is_a_camera_that_fails_and_comes_back(seer: Seer) -> None:
     """The one process with the camera, from the first frame to the last, as the owner's device runs it."""
     seer.says(SeeToTell.ALIVE)
