@@ -155,7 +155,7 @@ questions() {
 
 # What apt has and the processes need. numpy and the camera's libraries fit each other there, and nowhere else.
 packages() {
-    local wanted="python3 python3-venv python3-numpy" missing='' name before
+    local wanted="python3 python3-venv python3-numpy libseccomp2" missing='' name before
     [ -e "$toml" ] || [ -n "$broker" ] || wanted+=" mosquitto"
     local optional="python3-picamera2 python3-lgpio"
     for name in $wanted $optional; do
