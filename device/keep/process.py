@@ -18,28 +18,20 @@ from device import sandbox
 from device.bell import bell, drain, wake
 from device.config import Config
 from device.errors import VaultError
-from device.keep.gate import ALIVE, FAULT_LEAST_S, LIGHT, NEXT, RECORDS, Gate, Light, Signal, Times, told
+from device.keep.gate import ALIVE, FAULT_LEAST_S, LIGHT, NEXT, RECORDS, WORDS, Gate, Light, Signal, Times, told
 from device.keep.panel import Panel, Touch, open_panel
-from device.keep.recorder import Recorder
+from device.keep.recorder import ENDED, Recorder
 from device.keep.statement import Ended
 from device.keep.vault import state_folder
 from device.log import Log
 from device.messages import ALIVE_EVERY_S, KeepToSee, KeepToTell, Sender
+from device.notify import Manager
 from device.runtime import runtime_folder
 from device.sandbox_calls import Role
 from device.stopping import Stop
 
 LOOK_EVERY_S = 10.0  # at the folder and the room in it, while nothing is recorded
 LAST_FRAMES_MOST_S = 1.0  # how long a clean stop waits for them
-ENDED: dict[Signal, Ended] = {  # what a statement says of the signal that ended its clip
-    Signal.PRESS: Ended.BUTTON,
-    Signal.REFUSED: Ended.BUTTON,
-    Signal.HOLD: Ended.BUTTON,
-    Signal.TIME_UP: Ended.TIME,
-    Signal.STREAM_END: Ended.STREAM,
-    Signal.BROKEN: Ended.STREAM,  # what the disk refused, the clip knows itself
-    Signal.MENDED: Ended.STREAM,  # ends none
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +55,12 @@ def run(config: Config, links: Links) -> int:
     if panel is None:
         log.say("no button on this machine: nothing can be recorded")
     try:
-        with Stop() as stop, selectors.DefaultSelector() as selector:
+        with Stop() as stop, Manager(os.environ) as manager, selectors.DefaultSelector() as selector:
             selector.register(stop, selectors.EVENT_READ)
             with contextlib.closing(Keeper(config, links, panel, selector, log)) as keeper:
                 sandbox.shut(Role.KEEP)  # pins and sockets are open
                 while not stop.asked:
+                    manager.alive(keeper.in_words())
                     keeper.step()
                 keeper.goodbye()
     finally:
@@ -92,6 +85,7 @@ class Keeper:
     _looked_s: float = 0.0
     _trouble: str = ""
     _low: bool = False
+    _room: str = ""
     _rings: tuple[socket.socket, socket.socket] = field(default_factory=bell)
     _recorder: Recorder = field(init=False)
 
@@ -131,6 +125,14 @@ class Keeper:
         self.panel = None
         self.log.say("the button is gone: nothing can be recorded any more")
         self._take(Signal.BROKEN, "the light is gone")
+
+    def in_words(self) -> str:
+        """Say how it stands, for `doorstep status`."""
+        if self.panel is None:
+            return "no button"
+        if not self.config.recording.recipients and self.gate is not Gate.PAUSED:
+            return "no recipient"
+        return ", ".join(filter(None, (WORDS[self.gate], self._room)))
 
     def _touched(self, touch: Touch) -> None:
         if touch is Touch.HOLD:
@@ -174,6 +176,7 @@ class Keeper:
                 trouble = ""
             except VaultError as error:
                 trouble = f"{error.message}; {error.hint}"
+        self._room = self._recorder.room
         low, before = self._recorder.is_low, self._low
         self._low = low
         if low and not before:

@@ -18,10 +18,20 @@ import pyrage
 from device import config
 from device.errors import DoorstepError, VaultError
 from device.keep.clip import Clip
+from device.keep.gate import Signal
 from device.keep.statement import Ended, fingerprint
 from device.keep.vault import Vault, read_recipients
 from device.messages import SO_PASSRIGHTS
 
+ENDED: dict[Signal, Ended] = {  # what a statement says of the signal that ended its clip
+    Signal.PRESS: Ended.BUTTON,
+    Signal.REFUSED: Ended.BUTTON,
+    Signal.HOLD: Ended.BUTTON,
+    Signal.TIME_UP: Ended.TIME,
+    Signal.STREAM_END: Ended.STREAM,
+    Signal.BROKEN: Ended.STREAM,  # what the disk refused, the clip knows itself
+    Signal.MENDED: Ended.STREAM,  # ends none
+}
 WAITING_MOST = 64  # connections that can wait: no backlog of ours is longer
 
 
@@ -92,6 +102,15 @@ class Recorder:
             return self._vault is not None and self._vault.is_low()
         except VaultError:
             return False  # worse than low, which check() says
+
+    @property
+    def room(self) -> str:
+        """How much there is and how much more there may be, in words; empty where it is not known."""
+        with contextlib.suppress(VaultError):  # check() says it
+            if self._vault is not None:
+                more = max(0, self._vault.room_bytes()) // self.settings.clip_most_bytes
+                return f"{len(self._vault.numbers())} clips, room for {more} more"
+        return ""
 
     def expect(self) -> None:
         """From now on one connection is wanted; those of before are not."""
