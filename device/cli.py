@@ -145,7 +145,7 @@ def _keep(options: argparse.Namespace) -> int:
 
         video_fd = options.video_fd
         if video_fd is None:
-            hint = f"try: systemd-socket-activate -l {VIDEO} doorstep keep; or: doorstep run"
+            hint = f"try: systemd-socket-activate --seqpacket -l {VIDEO} doorstep keep; or: doorstep run"
             video_fd = handed(os.environ, os.getpid(), hint, "video")["video"]
         video = stack.enter_context(socket.socket(fileno=video_fd))
         return run(_config(options), Links(link(options.tell_fd, options.tell_socket),

@@ -79,7 +79,7 @@ class House:
         if sys.stdin is not None and sys.stdin.isatty():
             self._terminal = termios.tcgetattr(sys.stdin)
         (see_tell, from_see), (keep_tell, from_keep), (keep_see, to_see) = pair(), pair(), pair()
-        video = socket.socket(socket.AF_UNIX)
+        video = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._links += [see_tell, from_see, keep_tell, from_keep, keep_see, to_see, video]
         folder = self._folder()
         address = str(folder / "video.sock")
@@ -179,6 +179,7 @@ class House:
         how = f"signal {-status}" if status < 0 else f"exit status {status}"
         if status == -signal.SIGSYS:
             how = "it asked the kernel for what it must never do, and was ended: a bug, or somebody has taken it over"
+            child.wait_s = RESTART_MOST_S  # long enough for the owner to be told
         self.log.say(f"{child.name} ended ({how}); starting it again in {child.wait_s:g} s")
         child.again_s = time.monotonic() + child.wait_s
         child.wait_s = min(2 * child.wait_s, RESTART_MOST_S)

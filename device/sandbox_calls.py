@@ -133,7 +133,9 @@ def lines(pid: int) -> tuple[Call, ...]:
         *(Call("ioctl", (Match(1, kind << 8, 0xFF00),), camera) for kind in CAMERA_IOCTLS),
         *(Call("ioctl", (Match(1, kind << 8, 0xFF00),), keep) for kind in GPIO_IOCTLS),
         Call("socketpair", (Match(0, socket.AF_UNIX),)),
-        Call("socket", _socket(socket.AF_UNIX, stream), EYES | tell),  # video to `keep`; a resolver's daemon
+        # Video to `keep`. No daemon that could do something for `see` listens for packets.
+        Call("socket", _socket(socket.AF_UNIX, socket.SOCK_SEQPACKET), EYES),
+        Call("socket", _socket(socket.AF_UNIX, stream), tell),  # a resolver's daemon
         Call("socket", _netlink(_KOBJECT_UEVENT), camera),
         Call("socket", _netlink(0), tell),  # getaddrinfo asks for routes
         *(Call("socket", _socket(family, kind), tell)

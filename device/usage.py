@@ -85,10 +85,10 @@ example, without systemd:
 It has the button, the light and the recordings, and neither network nor
 camera. A press starts a clip, encrypted to the owner's recipient; a press or
 longest_s ends it; holding the button for 3 s pauses or resumes watching. It is
-handed the stream socket for video (LISTEN_FDS).
+handed the packet socket for video (LISTEN_FDS).
 
 example, without systemd:
-  systemd-socket-activate -l {VIDEO} doorstep keep"""),
+  systemd-socket-activate --seqpacket -l {VIDEO} doorstep keep"""),
     "status": ("how the installed door is, on one screen", """\
 Each process, camera, frames a second, broker, the last alert's age (never its
 time), storage and version. For a door installed with deploy/install.sh;
@@ -162,8 +162,8 @@ example:
 }
 
 
-def parser(runs: Mapping[str, Run], first: str = "") -> argparse.ArgumentParser:
-    """Return the parser of the command line whose first word is `first`; what is chosen is in `run` of its result."""
+def parser(runs: Mapping[str, Run], word: str = "") -> argparse.ArgumentParser:
+    """Return the parser of the command line whose first word is `word`; what is chosen is in `run` of its result."""
     whole = argparse.ArgumentParser("doorstep", description=OVERVIEW, epilog=EXAMPLES,
                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     whole.add_argument("--version", action="version", version=f"doorstep {__version__}")
@@ -206,7 +206,7 @@ def parser(runs: Mapping[str, Run], first: str = "") -> argparse.ArgumentParser:
     subs["demo"].add_argument("--forever", action="store_true", help="go on until Ctrl-C")
     subs["config check"].add_argument("file", type=Path, metavar="FILE")
     _add_owners(subs)
-    if first not in {name.split()[0] for name in COMMANDS}:  # no process shall load anything of the broker's
+    if word not in {name.split()[0] for name in COMMANDS}:  # no process shall load anything of the broker's
         from broker.usage import add
 
         add(commands)

@@ -51,7 +51,7 @@ class Taken:
         if self.role == "tell":
             self.links["events-fd"], given["events-fd"] = pair()
         if self.role == "keep":
-            given["video-fd"] = socket.socket(socket.AF_UNIX)
+            given["video-fd"] = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             (self.folder / "video.sock").unlink(missing_ok=True)
             given["video-fd"].bind(str(self.folder / "video.sock"))
             given["video-fd"].listen()

@@ -54,7 +54,7 @@ def test_inv_button_opens_the_gate_not_ten_hours_of_anything_else(tmp_path: Path
     settings = Config(recording=Recording(recipients=(str(OWNER.to_public()),), folder=str(tmp_path / "state")))
     panel, rng = Untouched(), random.Random(3)
     address = str(tmp_path / "video.sock")
-    with selectors.DefaultSelector() as selector, socket.socket(socket.AF_UNIX) as listener:
+    with selectors.DefaultSelector() as selector, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(address)
         listener.listen()
         keeper = Keeper(settings, Links(Sender(to_tell), Sender(to_see), listener), panel, selector, Log("keep"))
@@ -66,7 +66,7 @@ def test_inv_button_opens_the_gate_not_ten_hours_of_anything_else(tmp_path: Path
         for _ in range(36_000):
             clock_s += 1.0
             if rng.random() < 0.05:
-                videos.append(socket.socket(socket.AF_UNIX))
+                videos.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
                 videos[-1].connect(address)
                 videos[-1].send(os.urandom(rng.randrange(1, 4096)))
             keeper.step()

@@ -121,7 +121,7 @@ def test_the_page_holds_both_keys_as_codes_and_in_letters(tmp_path: Path) -> Non
 BASE_ONLY = """
 import sys
 BLOCKED = {'numpy', 'paho', 'gpiozero', 'lgpio', 'picamera2', 'libcamera', 'tomlkit', 'amqtt', 'fcntl', 'termios', 'pwd', 'grp',
-           'resource', 'device.run', 'device.see', 'device.tell', 'device.stopping', 'device.config', 'broker'}
+           'resource', 'device.run', 'device.see', 'device.tell', 'device.stopping', 'device.config', 'broker.commands', 'broker.embedded'}
 class Blocker:
     def find_spec(self, name, path=None, target=None):
         if name in BLOCKED:

@@ -227,7 +227,7 @@ def test_a_keep_that_dies_ends_the_recording_and_nothing_else(tmp_path: Path, st
         keeper.says(KeepToSee.START)
         with keeper.accepts() as clip:
             clip.take(0.5)
-        keeper.logs("it broke off: Broken pipe")
+        keeper.logs("it broke off: ")  # a pipe that is broken, or reset
         keeper.hears(SeeToTell.ALIVE)
         assert not keeper.comes(0.5)
         assert keeper.records(0.5)
@@ -593,7 +593,7 @@ def test_systemd_hands_it_the_link_from_keep(tmp_path: Path, still: Path) -> Non
               "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()));"
               "os.execv(sys.executable, [sys.executable, '-m', 'device', 'see', *sys.argv[2:]])")
     with (socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as link, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as keep,
-          socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server):
+          socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server):
         link.bind(str(tmp_path / "see.sock"))
         server.bind(str(tmp_path / "video.sock"))
         server.listen()

@@ -266,7 +266,7 @@ def _shout(phone: Phone) -> None:
 def _flood(address: Path) -> None:
     """Send video to `keep` that it did not ask for, again and again."""
     for _ in range(200):
-        with socket.socket(socket.AF_UNIX) as video:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as video:
             video.connect(str(address))
             with pytest.raises(ConnectionError):
                 while True:

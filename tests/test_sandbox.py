@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from device.messages import BURST, RATE_PER_S, KeepToSee, KeepToTell, Receiver, 
 from device.sandbox_calls import ALARMS, Role, allowed
 from device.sandbox_tries import TRIES
 from tests.hostile import Taken
-from tests.rig import environment, plain
+from tests.rig import Mosquitto, Phone, environment, plain
+from tests.test_run import children, house, said
 
 LANDLOCK = sandbox_kernel.landlock_version() > 0
 ROLES = ("see", "tell", "keep")
@@ -44,7 +46,8 @@ if not found:
     "hear the kernel's news": ("socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 15)", "RRR"),
     "ask for routes": ("socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)", "RWR"),
     "speak to a daemon in datagrams": ("socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).connect(daemon)", "RRR"),
-    "open a Unix stream": ("socket.socket(socket.AF_UNIX)", "WWR"),
+    "open a Unix stream": ("socket.socket(socket.AF_UNIX)", "RWR"),
+    "open a Unix packet socket": ("socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)", "WRR"),
     "wait for a Unix connection": ("s = socket.socket(socket.AF_UNIX); s.bind(folder + '/s'); s.listen()", "RRR"),
     "wait for a connection": ("s = socket.socket(); s.bind(('127.0.0.1', 0)); s.listen()", "KRK"),
     "send a descriptor": ("socket.send_fds(socket.socketpair()[0], [b'x'], [0])", "RRR"),
@@ -148,6 +151,23 @@ def test_inv_a_taken_process_stays_confined(role: str, scene: Scene) -> None:
                 attempt = next(left, None)
     assert wrong == {}
     assert Path(str(scene.values["file"])).read_text() == "what is to be kept"
+
+
+def test_calls_in_the_spelling_of_another_architecture_are_none(scene: Scene) -> None:
+    """Numbers mean other calls there, so a filter that let them through would let everything through."""
+    with Taken(scene.folder, "see", scene.toml("see")) as taken:
+        answer = taken.runs("if libc.syscall(0x40000000 + 39) < 0: raise OSError(ctypes.get_errno(), '')")  # x32's getpid
+        assert expected("X", answer)
+
+
+def test_an_attempt_that_ended_a_process_is_said_and_told(tmp_path: Path, broker: Mosquitto, phone: Phone) -> None:
+    """Whoever tries is noticed: in the log in words, and on the phone by what the process did."""
+    with house(tmp_path, '[camera]\nsource = "porch"\n' + plain(broker.port)) as process:
+        phone.wait("status", "watching")
+        for name, alert in (("see", "no camera at front door"), ("keep", "record button not working at front door")):
+            os.kill(children(process.pid)[name], signal.SIGSYS)  # as the kernel does
+            phone.wait("alert", alert)
+            assert f"{name} ended (it asked the kernel for what it must never do" in said(tmp_path)
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="an attempt to mount or to trace works for root only")

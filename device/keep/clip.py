@@ -25,7 +25,7 @@ from device.keep.vault import NEW, Vault, sync_folder
 
 SYNC_EVERY_S = 0.5  # the promise is a second
 _STATEMENT_MOST_BYTES = 64 * 1024  # the list of deleted clips is its only long part
-_READ_BYTES = 64 * 1024
+_PACKET_MOST_BYTES = 256 * 1024  # more than a Unix socket's buffer holds, unless a taken `see` has made it larger
 
 
 class Clip:
@@ -46,6 +46,7 @@ class Clip:
         self._started = datetime.now(UTC).replace(microsecond=0)
         self._most_bytes = vault.settings.clip_most_bytes
         self._hash, self._size_bytes, self._synced_s = hashlib.sha256(), 0, time.monotonic()
+        self._rest = b""  # of the last packet
         self._fd, self._statement_fd = self._create()
         video.settimeout(SYNC_EVERY_S)
         self._thread = threading.Thread(target=self._run, args=(recipients,), name="clip", daemon=True)
@@ -90,13 +91,13 @@ class Clip:
             self._video.close()
             self._on_news()
 
-    def read(self, _size: int = -1) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         """Give age what has come; b"" is the end of the clip."""
         while not self.is_full:
             if time.monotonic() - self._synced_s >= SYNC_EVERY_S:
                 self._sync()
             try:
-                data = self._video.recv(min(_READ_BYTES, _size) if _size > 0 else _READ_BYTES)
+                data = self._rest or self._video.recv(_PACKET_MOST_BYTES)
             except TimeoutError:
                 continue
             except OSError:  # the other end is gone, or we were told to end
@@ -106,7 +107,9 @@ class Clip:
                 if self.first_byte_s is None:
                     self.first_byte_s = self.last_byte_s
                     self._on_news()
-            return data
+            give = len(data) if size < 0 else size
+            self._rest = data[give:]  # of a packet, what is not read is lost
+            return data[:give]
         return b""
 
     def write(self, data: bytes) -> int:

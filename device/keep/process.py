@@ -54,7 +54,7 @@ WORDS: dict[Gate, str] = {  # for `doorstep status`
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What `keep` is given: the ways to `tell` and `see`, and the listening stream socket for video."""
+    """What `keep` is given: the ways to `tell` and `see`, and the listening socket for video."""
 
     tell: Sender[KeepToTell]
     see: Sender[KeepToSee]

@@ -26,7 +26,7 @@ from device.keep.vault import Vault, read_recipients
 class Recorder:
     """One recording at a time.
 
-    listener: the listening stream socket that the camera's process connects to. wake: called from the clip's thread.
+    listener: the listening socket that the camera's process connects to. wake: called from the clip's thread.
     """
 
     settings: config.Recording

@@ -27,6 +27,7 @@ from device.see.mask import black_out
 STALLED_S = 5.0
 PICTURES_MOST = 8  # that wait to be encoded; 25 MB at 1920 x 1080
 ENCODED_MOST = 90  # that wait to be sent; 3 s at 30 a second, which is more than an SD card takes for a sync
+PACKET_BYTES = 64 * 1024  # `keep` takes four times as much in one
 BACKLOG_MOST_BYTES = 4_000_000  # encoded, not taken yet; 6 s at 5 Mbit/s
 _TICKS = Fraction(1, 90_000)  # MPEG-TS's own
 
@@ -200,7 +201,7 @@ class _Pipe:
         """Send what is taken at once; wait while more than `left_bytes` is left. Raise OSError where nobody takes."""
         while self._backlog:
             try:
-                del self._backlog[: self._connection.send(self._backlog)]
+                del self._backlog[: self._connection.send(self._backlog[:PACKET_BYTES])]
                 self._taken_s = time.monotonic()
             except BlockingIOError:
                 left_s = self._taken_s + STALLED_S - time.monotonic()

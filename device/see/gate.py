@@ -102,7 +102,7 @@ class Gate:
     def _start(self, camera: Camera | None) -> None:
         from device.see.clip import Clip
 
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.setblocking(False)  # a `keep` that does not accept is one that takes no video
         try:
             connection.connect(self._video_address)

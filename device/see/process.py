@@ -38,7 +38,7 @@ def run(config: Config, to_tell: socket.socket, address: str | None = None, *, m
     """Watch until asked to stop, or until a recording ends. Raise CameraError where none can be opened.
 
     `to_tell` is one end of a pair, or a fresh datagram socket that is to be connected to `address`. `from_keep`
-    is the reading end of a link; what it has recorded goes to the stream socket at `video_address`.
+    is the reading end of a link; what it has recorded goes to the packet socket at `video_address`.
     """
     log = Log("see")
     gate = Gate(from_keep, video_address, config, log)
