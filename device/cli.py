@@ -235,10 +235,8 @@ def _config_check(options: argparse.Namespace) -> int:
 
     settings = config.load(options.file)
     read_recipients(settings.recording.recipients)
-    if settings.broker.host:
-        credentials.load(settings.broker)
-    print(f'{options.file}: all right: "motion at {settings.place}" by way of '
-          f"{settings.broker.host or 'a broker of our own'}")
+    credentials.load(settings.broker)
+    print(f'{options.file}: all right: "motion at {settings.place}" via {settings.broker.host or "a broker of our own"}')
     return 0
 
 
