@@ -70,8 +70,7 @@ def _refuse(message: str, hint: str, status: int) -> int:
 def _config(options: argparse.Namespace) -> Config:
     from device import config
 
-    path = _config_file(options)
-    return config.Config() if path is None else config.load(path)
+    return config.load(path) if (path := _config_file(options)) else config.Config()
 
 
 def _config_file(options: argparse.Namespace) -> Path | None:
@@ -96,8 +95,9 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _see(options: argparse.Namespace) -> int:
+    from device import sandbox
     from device.activation import handed
-    from device.sandbox import give_up, shut
+    from device.notify import Manager
     from device.sandbox_calls import Role
 
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads would be of no use, and here too early
@@ -108,12 +108,12 @@ def _see(options: argparse.Namespace) -> int:
     keep_fd = options.keep_fd
     if keep_fd is None and os.environ.get("LISTEN_PID") == str(os.getpid()):
         keep_fd = handed(os.environ, os.getpid(), f"in its unit: ListenDatagram={KEEP_TO_SEE}", "keep")["keep"]
-    with ExitStack() as stack:
+    with ExitStack() as stack, Manager(os.environ) as manager:
         to_tell = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM, fileno=options.tell_fd))
         from_keep = stack.enter_context(socket.socket(fileno=keep_fd)) if keep_fd is not None else None
-        give_up(role, reads=[Path(settings.camera.path)] if settings.camera.source == "file" else [])
-        shut(role)  # a camera can be lost and opened again: what that needs, `see` can do as long as it lives
-        return run(settings, to_tell, options.socket if options.tell_fd is None else None,
+        sandbox.give_up(role, reads=[Path(settings.camera.path)] if settings.camera.source == "file" else [])
+        sandbox.shut(role)  # a lost camera is opened again: what that needs, `see` can do as long as it lives
+        return run(settings, to_tell, options.socket if options.tell_fd is None else None, manager=manager,
                    from_keep=from_keep, video_address=options.video_socket)
 
 
@@ -150,6 +150,12 @@ def _keep(options: argparse.Namespace) -> int:
         video = stack.enter_context(socket.socket(fileno=video_fd))
         return run(_config(options), Links(link(options.tell_fd, options.tell_socket),
                                            link(options.see_fd, options.see_socket), video))
+
+
+def _status(options: argparse.Namespace) -> int:
+    from device.status import status
+
+    return status(options.config, options.json)
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -207,8 +213,8 @@ def _clips_open(options: argparse.Namespace) -> int:
     from device.keep.owner_key import default_path
     from device.keep.owner_open import Order, open_clip
 
-    identity = options.identity or default_path()
-    return open_clip(Order(options.clip, options.folder, identity, options.output, options.force))
+    key = options.identity or default_path()
+    return open_clip(Order(options.clip, options.folder, key, options.output, options.force))
 
 
 def _clips_verify(options: argparse.Namespace) -> int:
@@ -241,6 +247,7 @@ RUNS: dict[str, Run] = {
     "see": _see,
     "tell": _tell,
     "keep": _keep,
+    "status": _status,
     "replay": _replay,
     "walk": _walk,
     "demo": _demo,

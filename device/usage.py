@@ -15,6 +15,7 @@ from device import __version__
 SOCKET = "/run/doorstep/tell.sock"
 KEEP_TO_TELL, KEEP_TO_SEE = "/run/doorstep/tell-keep.sock", "/run/doorstep/see.sock"
 VIDEO = "/run/doorstep/video.sock"
+INSTALLED = Path("/etc/doorstep/doorstep.toml")
 Run = Callable[[argparse.Namespace], int]
 
 OVERVIEW = """\
@@ -29,6 +30,7 @@ examples:
   doorstep config example > doorstep.toml   every setting with its default
   doorstep config check doorstep.toml       say what is wrong with it
   doorstep run --config doorstep.toml       watch and tell, until Ctrl-C
+  doorstep status                           how the installed door is
   doorstep walk                             walk past and see what is seen
   doorstep replay walk.mp4                  what would have been told of it
   doorstep key new                          the key that opens recordings
@@ -87,6 +89,14 @@ handed the packet socket for video (LISTEN_FDS).
 
 example, without systemd:
   systemd-socket-activate --seqpacket -l {VIDEO} doorstep keep"""),
+    "status": ("how the installed door is, on one screen", """\
+Each process, camera, frames a second, broker, the last alert's age (never its
+time), storage and version. For a door installed with deploy/install.sh;
+doorstep run says what it does itself. Exit status 1 if anything is amiss.
+
+examples:
+  doorstep status
+  doorstep status --json"""),
     "replay": ("what would have been told of a recording", """\
 PATH is a video file or a folder of numbered images. The detector sees what it
 would see on the device: 160 pixels wide, grey, about 10 frames a second.
@@ -184,6 +194,9 @@ def parser(runs: Mapping[str, Run], word: str = "") -> argparse.ArgumentParser:
     subs["see"].add_argument("--video-socket", default=VIDEO, metavar="PATH",
                              help="where keep takes video (default %(default)s)")
     subs["see"].add_argument("--socket", default=SOCKET, metavar="PATH", help="socket of tell (default %(default)s)")
+    subs["status"].add_argument("--config", type=Path, metavar="FILE", default=INSTALLED,
+                                help="its doorstep.toml (default %(default)s)")
+    subs["status"].add_argument("--json", action="store_true", help="one JSON document")
     _add_replay(subs["replay"])
     subs["walk"].add_argument("--source", choices=("porch", "auto", "picamera2", "v4l2", "file"),
                               help="where frames come from (default: as configured)")
@@ -202,7 +215,7 @@ def parser(runs: Mapping[str, Run], word: str = "") -> argparse.ArgumentParser:
 
 def _add_owners(subs: Mapping[str, argparse.ArgumentParser]) -> None:
     new, opens = subs["key new"], subs["clips open"]
-    new.add_argument("file", type=Path, nargs="?", metavar="FILE", help="where the key goes")
+    new.add_argument("file", type=Path, nargs="?", metavar="FILE", help="where the key goes; - only shows it")
     new.add_argument("--print", type=Path, metavar="SVG", dest="paper", help="also write a page to print")
     new.add_argument("--qr", action="store_true", help="also show the secret key as a QR code, here in the terminal")
     new.add_argument("--here", action="store_true", help="make it even where this looks like the device")

@@ -25,6 +25,7 @@ from device.keep.statement import Ended
 from device.keep.vault import state_folder
 from device.log import Log
 from device.messages import ALIVE_EVERY_S, KeepToSee, KeepToTell, Sender
+from device.notify import Manager
 from device.runtime import runtime_folder
 from device.sandbox_calls import Role
 from device.stopping import Stop
@@ -39,6 +40,15 @@ ENDED: dict[Signal, Ended] = {  # what a statement says of the signal that ended
     Signal.STREAM_END: Ended.STREAM,
     Signal.BROKEN: Ended.STREAM,  # what the disk refused, the clip knows itself
     Signal.MENDED: Ended.STREAM,  # ends none
+}
+
+
+WORDS: dict[Gate, str] = {  # for `doorstep status`
+    Gate.CLOSED: "ready",
+    Gate.OPEN: "recording",
+    Gate.ENDING: "recording",
+    Gate.PAUSED: "paused",
+    Gate.FAULT: "no recording possible",
 }
 
 
@@ -63,11 +73,12 @@ def run(config: Config, links: Links) -> int:
     if panel is None:
         log.say("no button on this machine: nothing can be recorded")
     try:
-        with Stop() as stop, selectors.DefaultSelector() as selector:
+        with Stop() as stop, Manager(os.environ) as manager, selectors.DefaultSelector() as selector:
             selector.register(stop, selectors.EVENT_READ)
             with contextlib.closing(Keeper(config, links, panel, selector, log)) as keeper:
                 sandbox.shut(Role.KEEP)  # pins and sockets are open
                 while not stop.asked:
+                    manager.alive(keeper.in_words())
                     keeper.step()
                 keeper.goodbye()
     finally:
@@ -92,6 +103,7 @@ class Keeper:
     _looked_s: float = 0.0
     _trouble: str = ""
     _low: bool = False
+    _room: str = ""
     _rings: tuple[socket.socket, socket.socket] = field(default_factory=bell)
     _recorder: Recorder = field(init=False)
 
@@ -120,6 +132,14 @@ class Keeper:
             if self.gate not in RECORDS and now_s - self._looked_s >= LOOK_EVERY_S:
                 self._look()
             self._say_alive()
+
+    def in_words(self) -> str:
+        """Say how it stands, for `doorstep status`."""
+        if self.panel is None:
+            return "no button"
+        if not self.config.recording.recipients and self.gate is not Gate.PAUSED:
+            return "no recipient"
+        return ", ".join(filter(None, (WORDS[self.gate], self._room)))
 
     def _touched(self, touch: Touch) -> None:
         if touch is Touch.HOLD:
@@ -162,6 +182,7 @@ class Keeper:
                 trouble = ""
             except VaultError as error:
                 trouble = f"{error.message}; {error.hint}"
+        self._room = self._recorder.room
         low, before = self._recorder.is_low, self._low
         self._low = low
         if low and not before:

@@ -75,6 +75,15 @@ class Recorder:
         except VaultError:
             return False  # worse than low, which check() says
 
+    @property
+    def room(self) -> str:
+        """How much there is and how much more there may be, in words; empty where it is not known."""
+        with contextlib.suppress(VaultError):  # check() says it
+            if self._vault is not None:
+                more = max(0, self._vault.room_bytes()) // self.settings.clip_most_bytes
+                return f"{len(self._vault.numbers())} clips, room for {more} more"
+        return ""
+
     def expect(self) -> None:
         """From now on one connection is wanted."""
         self._expects = True
