@@ -18,6 +18,7 @@ etc=/etc/doorstep
 toml=$etc/doorstep.toml
 units=/etc/systemd/system
 dropin=$units/doorstep-tell.service.d
+mosquitto=$units/mosquitto.service.d
 
 usage() {
     cat <<'HELP'
@@ -208,9 +209,10 @@ accounts() {
     put "$from/60-doorstep.rules" /etc/udev/rules.d/60-doorstep.rules
     put "$from/journald@doorstep.conf" /etc/systemd/journald@doorstep.conf
     for unit in "$from"/*.service "$from"/*.socket "$from"/*.target; do put "$unit" "$units/${unit##*/}"; done
+    if [ -e "$mosquitto/doorstep.conf" ]; then broker_units; fi
     do_ systemd-sysusers doorstep.conf
     do_ systemd-tmpfiles --create doorstep.conf
-    if runs; then
+    if [ -e /run/udev/control ]; then # not so in a container
         do_ udevadm control --reload
         do_ udevadm trigger --action=change --subsystem-match=gpio --subsystem-match=dma_heap
     fi
@@ -219,10 +221,12 @@ accounts() {
 configuration() {
     say "configuration in $etc"
     if [ ! -e "$toml" ]; then
+        local papers=$etc/broker/devices/$id
         if [ "$recipient" = new ]; then new_key; fi
         if [ -z "$broker" ]; then own_broker; fi
         [ -z "$password_file" ] || put "$password_file" "$etc/password" 600 doorstep-tell
         [ -z "$ca" ] || put "$ca" "$etc/ca.crt"
+        [ ! -e "$papers" ] || do_ rm -r "$papers" # they are where they belong
         settings | write "$toml.new"
         check "$toml.new" || { rm "$toml.new" && die "so nothing was configured" "mend it, and run this again"; }
         do_ mv "$toml.new" "$toml"
@@ -264,23 +268,23 @@ new_key() {
 
 # A broker on this machine, hardened by Doorstep's own command, with this door as its first user.
 own_broker() {
-    broker=localhost user=$id
-    if [ "$dry" ]; then echo "would: doorstep broker setup, and doorstep broker device add $id" && ca=$etc/ca.crt && return; fi
-    "$venv/bin/doorstep" broker setup --help > /dev/null 2>&1 ||
-        die "this version cannot set up a broker" "name yours: --broker HOST --ca FILE --user NAME --password-file FILE"
-    local host
-    host=$(hostname)
+    broker=localhost user=$id ca=$papers/ca.crt password_file=$papers/password
+    if [ "$dry" ]; then
+        echo "would: doorstep broker setup, doorstep broker device add $id, and have Mosquitto and a timer follow"
+        return
+    fi
     # shellcheck disable=SC2046 # one address a word
-    "$venv/bin/doorstep" broker setup --host "$host.local" --host "$host" --host localhost $(printf -- '--host %s ' $(hostname -I))
+    "$venv/bin/doorstep" broker setup --host "$(hostname).local" --host localhost $(hostname -I | tr ' ' '\n' | sed -n '/\./s/^/--host /p')
+    if "$venv/bin/doorstep" broker device list | grep -qx "$id"; then "$venv/bin/doorstep" broker device remove "$id"; fi
     "$venv/bin/doorstep" broker device add "$id"
-    ca=$etc/broker/devices/$id/ca.crt password_file=$etc/broker/devices/$id/password
-    write "$units/mosquitto.service.d/doorstep.conf" << 'UNIT'
-# Mosquitto as `doorstep broker setup` configured it.
-[Service]
-ExecStart=
-ExecStart=/usr/sbin/mosquitto -c /etc/doorstep/broker/mosquitto.conf
-UNIT
-    write /etc/tmpfiles.d/doorstep-broker.conf <<< "d /run/doorstep-broker 0700 mosquitto mosquitto -"
+    user=$(sed -n 's/^user = "\(.*\)"/\1/p' "$papers/doorstep.toml")
+    broker_units
+}
+
+broker_units() {
+    put "$project/deploy/mosquitto-doorstep.conf" "$mosquitto/doorstep.conf"
+    put "$project/deploy/doorstep-broker-renew.service" "$units/doorstep-broker-renew.service"
+    put "$project/deploy/doorstep-broker-renew.timer" "$units/doorstep-broker-renew.timer"
 }
 
 # Let doorstep-tell reach the broker and nobody else. It asks no resolver: the address is looked up here, once.
@@ -306,7 +310,10 @@ start() {
     do_ systemctl --quiet enable doorstep.target
     if ! runs; then echo "systemd does not run here: they start with the machine" && return; fi
     do_ systemctl daemon-reload
-    [ ! -e "$units/mosquitto.service.d/doorstep.conf" ] || do_ systemctl restart mosquitto.service
+    if [ -e "$mosquitto/doorstep.conf" ]; then
+        do_ systemctl restart mosquitto.service
+        do_ systemctl enable --quiet --now doorstep-broker-renew.timer
+    fi
     do_ systemctl restart doorstep.target
 }
 
@@ -319,7 +326,7 @@ On your phone:      in an MQTT app, with your broker's address, subscribe to doo
                     QoS 1, with a fixed client id, clean session off, and a keepalive of minutes. Home Assistant finds the
                     door by itself. MQTT alone cannot wake an iPhone; Home Assistant's app can.
 END_
-    if [ -e "$etc/broker" ]; then echo "                    doorstep broker phone add NAME shows all of it, with a QR code."; fi
+    if [ -e "$etc/broker" ]; then echo "                    sudo doorstep broker phone add NAME shows all of it, with a QR code."; fi
     if [ -e /var/lib/doorstep/clips/device.pub ]; then
         printf 'Note this, it vouches for clips: %s\n' "$("$venv/bin/doorstep" clips verify /var/lib/doorstep/clips | grep -o 'SHA256:[^ ]*' | head -1)"
     fi
@@ -331,13 +338,21 @@ uninstall() {
     for name in doorstep-{see,tell,tell-keep,keep}.socket doorstep-{see,tell,keep}.service; do
         if runs; then do_ systemctl stop "$name" || true; fi
     done
+    local with_broker=''
+    if runs && [ -e "$mosquitto/doorstep.conf" ]; then
+        with_broker=yes
+        do_ systemctl disable --now doorstep-broker-renew.timer
+    fi
     do_ rm -rf "$units"/doorstep-{see,tell,keep}.service "$units"/doorstep-{see,tell,tell-keep,keep}.socket "$units/doorstep.target" \
-        "$dropin" "$units/mosquitto.service.d/doorstep.conf" /etc/systemd/journald@doorstep.conf /etc/sysusers.d/doorstep.conf \
-        /etc/tmpfiles.d/doorstep{,-broker}.conf /etc/udev/rules.d/60-doorstep.rules /usr/local/bin/doorstep /run/doorstep
-    for name in "$units/mosquitto.service.d" /etc/sysusers.d; do
+        "$units"/doorstep-broker-renew.{service,timer} "$dropin" "$mosquitto/doorstep.conf" /etc/systemd/journald@doorstep.conf /etc/sysusers.d/doorstep.conf \
+        /etc/tmpfiles.d/doorstep.conf /etc/udev/rules.d/60-doorstep.rules /usr/local/bin/doorstep /run/doorstep
+    for name in "$mosquitto" /etc/sysusers.d; do
         [ ! -d "$name" ] || do_ rmdir --ignore-fail-on-non-empty "$name"
     done
-    if runs; then do_ systemctl daemon-reload; fi
+    if runs; then
+        do_ systemctl daemon-reload
+        [ -z "$with_broker" ] || do_ systemctl restart mosquitto.service # as it was configured before
+    fi
     # A number that is free again must own nothing.
     for name in "$etc/password" /var/lib/doorstep; do [ ! -e "$name" ] || do_ chown -R root: "$name"; done
     for name in doorstep-see doorstep-tell doorstep-keep; do

@@ -98,3 +98,25 @@ def test_the_units_as_shipped_start_watch_and_tell_and_come_back(machine: Machin
         until(well, f"all to be well after SIG{signal} of {name}", 60)
     machine.run("/src/deploy/install.sh", "--uninstall")
     assert machine.run("systemctl", "list-units", "--plain", "--no-legend", "doorstep*") == ""
+
+
+def test_a_broker_on_the_same_machine_is_set_up_hardened_and_the_door_is_its_first_user(machine: Machine) -> None:
+    """Who has no broker shall have one that keeps nothing and lets nobody else in, without knowing what MQTT is."""
+    machine.run(*ORDERS)
+    machine.run("/opt/doorstep/bin/pip", "install", "-q", "hatchling")  # it is started without a way to the network
+    machine.run("rm", "-r", "/etc/doorstep")
+    machine.start()
+    machine.run("sh", "-c", 'echo "127.0.1.1 $(hostname).local" >> /etc/hosts')  # what mDNS says on a real one
+    said = machine.run("env", "PIP_NO_BUILD_ISOLATION=0", "/src/deploy/install.sh", "--place", "back door")  # 0: pip's way to say yes
+    assert "broker phone add" in said
+    assert machine.run("stat", "-c", "%a %U", "/etc/doorstep/password").strip() == "600 doorstep-tell"
+    assert "tls" not in (machine.tree / "etc/doorstep/doorstep.toml").read_text()
+    assert not list((machine.tree / "etc/doorstep/broker/devices").iterdir())
+    until(lambda: '"broker": "connected"' in machine.run("doorstep", "status", "--json", status=None),
+          lambda: machine.run("journalctl", "--namespace=doorstep", "--no-pager"), 60)
+    checked = machine.run("doorstep", "broker", "check", status=None)
+    assert "BAD" not in re.sub(r".*swap.*", "", checked), checked
+    machine.run("doorstep", "broker", "phone", "add", "anna")
+    machine.run("env", "PIP_NO_BUILD_ISOLATION=0", "/src/deploy/install.sh")
+    machine.run("/src/deploy/install.sh", "--uninstall")
+    assert machine.run("systemctl", "is-active", "mosquitto").strip() == "active"
