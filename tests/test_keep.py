@@ -34,6 +34,12 @@ TINY = "bitrate_mbit = 0.2\nlongest_s = 1\nbudget_mb = 2.6\n"  # a clip takes at
 SMALL = "bitrate_mbit = 0.5\nlongest_s = 20\nbudget_mb = 20\n"  # a clip takes at most 3.6 MB
 
 
+def send(video: socket.socket, data: bytes) -> None:
+    """Send as `see` does, a packet of 64 KiB after the other."""
+    for at in range(0, len(data), 65_536):
+        video.sendall(data[at:at + 65_536])
+
+
 @dataclass(slots=True)
 class Keep:
     """The real `doorstep keep` with mock pins, at the ends of real links."""
@@ -126,7 +132,7 @@ class Keep:
         self.finger.press()
         self.asks(KeepToSee.START)
         video = self.video()
-        video.sendall(data)
+        send(video, data)
         if end:
             self.waits(lambda: self.names("ts.age"), "a clip")
             self.finger.press()
@@ -181,12 +187,12 @@ def test_a_press_records_and_a_press_ends_it(keep: Keep) -> None:
     assert keep.finger.light() == "on"
     keep.hears(KeepToTell.RECORDING_STARTED)
     video = keep.video()
-    video.sendall(data[:200_000])
+    send(video, data[:200_000])
     keep.lives(KeepToTell.RECORDING)
     keep.finger.press()
     keep.asks(KeepToSee.STOP)
     assert keep.finger.light() == "on"  # the last frames are still being written
-    video.sendall(data[200_000:])
+    send(video, data[200_000:])
     video.close()
     keep.hears(KeepToTell.RECORDING_STARTED, KeepToTell.RECORDING_ENDED)
     assert keep.finger.light() == "off"
