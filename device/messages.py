@@ -29,7 +29,7 @@ DOWN_AFTER_S = 5.0  # without a sign of life; five lost in a row is no accident
 RATE_PER_S = 4.0
 BURST = 32.0
 
-_SO_PASSRIGHTS = 83  # asm-generic/socket.h, Linux 6.16 and later
+SO_PASSRIGHTS = 83  # asm-generic/socket.h, Linux 6.16 and later
 _SO_TIMESTAMP = 29  # asm-generic/socket.h; Python's socket module names it from 3.14 on only
 _TIMEVAL = struct.Struct("@ll")  # SCM_TIMESTAMP's struct timeval on 64-bit Linux
 
@@ -146,7 +146,7 @@ class Receiver(Generic[M]):
         # A descriptor sent along would be closed by us, and closing can be made to block. Kernels that
         # cannot refuse it at the sender drop it unread: no room is given for one in receive().
         with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, 0)
+            sock.setsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS, 0)
         self._sock = sock
         self._words = {int(word): word for word in alphabet}
         # What an honest sender said while nobody read is not lost: it counts by when it was sent.

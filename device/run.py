@@ -7,6 +7,7 @@ Rule 3: when the house ends, however it ends, so do all its children, within STO
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import selectors
@@ -32,6 +33,7 @@ from device.stopping import Stop
 STOP_MOST_S = 2.5
 SEE_STOP_MOST_S = 1.0  # so that a hung camera leaves `tell` the time for its goodbye
 RESTART_FIRST_S, RESTART_MOST_S = 1.0, 30.0
+REFUSES_WITHIN_S = 30.0  # a child that ends later with an error of the owner's has started all the same
 STEADY_AFTER_S = 60.0  # a child that lived this long starts the back-off anew
 CONFIG_ERROR = 2  # the exit status of every DoorstepError
 
@@ -147,7 +149,7 @@ class House:
         status = self._reap(child)
         if child.name == "see" and status == 0 and self.config.camera.source == "file":
             return 0  # the recording is over
-        if status == CONFIG_ERROR and child.starts == 1:
+        if status == CONFIG_ERROR and child.starts == 1 and time.monotonic() - child.began_s < REFUSES_WITHIN_S:
             return CONFIG_ERROR  # it has said what and why
         if time.monotonic() - child.began_s > STEADY_AFTER_S:
             child.wait_s = RESTART_FIRST_S
@@ -188,7 +190,8 @@ class House:
         if self._temporary is not None:
             self._temporary.cleanup()
         if self._terminal is not None:  # a `keep` that was killed has left it as it was
-            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._terminal)
+            with contextlib.suppress(termios.error):  # the terminal is gone
+                termios.tcsetattr(sys.stdin, termios.TCSADRAIN, self._terminal)
 
 
 def _sealed(text: str) -> int:

@@ -74,7 +74,7 @@ OWN: dict[Role, str] = {
     # getaddrinfo binds a netlink socket and asks for both kinds of address at once.
     Role.TELL: "bind sendmmsg",
     Role.KEEP: "accept accept4 fsync fdatasync ftruncate fallocate mkdir mkdirat unlink unlinkat"
-               " rename renameat renameat2",
+               " rename renameat renameat2 flock",
 }
 
 _WRITES = os.O_WRONLY | os.O_RDWR

@@ -38,7 +38,12 @@ def prctl(option: int, value: int = 0) -> int:
 
 
 def drop_capabilities() -> None:
-    """Let this thread, and those it will start, be root no more, even where its user is."""
+    """Let this thread, and those it will start, be root no more, even where its user is.
+
+    A service has none to drop, and may not ask: its unit would end it.
+    """
+    if "\nCapPrm:\t0000000000000000\n" in Path("/proc/thread-self/status").read_text():
+        return
     header = (ctypes.c_uint32 * 2)(_CAPABILITIES_V3, 0)
     _done(_libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
 

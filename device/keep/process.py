@@ -124,6 +124,8 @@ class Keeper:
         drain(self._rings[1])
         for touch in self.panel.touches() if self.panel else ():
             self._touched(touch)
+        if self.panel is not None and self.panel.is_gone:
+            self._part()
         self._follow()
         now_s = time.monotonic()
         if now_s - self._said_s >= ALIVE_EVERY_S:
@@ -140,6 +142,15 @@ class Keeper:
         if not self.config.recording.recipients and self.gate is not Gate.PAUSED:
             return "no recipient"
         return ", ".join(filter(None, (WORDS[self.gate], self._room)))
+
+    def _part(self) -> None:
+        """Go on without a panel that is gone: nobody can press it, and nobody could see its light."""
+        assert self.panel is not None
+        self.selector.unregister(self.panel)
+        self.panel.close()
+        self.panel = None
+        self.log.say("the button is gone: nothing can be recorded any more")
+        self._take(Signal.BROKEN, "the light is gone")
 
     def _touched(self, touch: Touch) -> None:
         if touch is Touch.HOLD:
@@ -169,7 +180,8 @@ class Keeper:
         self._times.first_byte_s, self._times.last_byte_s = self._recorder.first_byte_s, self._recorder.last_byte_s
         overdue = self._times.overdue(self.gate, time.monotonic(), self.config.recording.longest_s)
         if overdue is not None:
-            self._take(overdue, "no video comes from the camera")
+            slow = self._recorder.waits_for_disk
+            self._take(overdue, "the disk does not keep up" if slow else "no video comes from the camera")
 
     def _look(self) -> None:
         """Look at the folder before a press needs it."""
@@ -199,6 +211,8 @@ class Keeper:
             self._times = Times(time.monotonic())
             if before in RECORDS:
                 why = self._end(before, signal) or why
+            elif self.gate is Gate.PAUSED:
+                self.links.see.send(KeepToSee.PAUSE)  # a sign of life would not be said to a `see` that is down
             elif self.gate is Gate.OPEN:
                 self._recorder.expect()
                 self.links.see.send(KeepToSee.START)
@@ -216,10 +230,15 @@ class Keeper:
 
     def _end(self, before: Gate, signal: Signal) -> str:
         """Have the camera stop; once its frames are no longer waited for, end the clip. Return what went wrong."""
-        self._ended = ENDED[signal] if before is Gate.OPEN else self._ended
-        self.links.see.send(KeepToSee.STOP)
+        if before is Gate.OPEN:
+            disk = signal is Signal.BROKEN and self._recorder.waits_for_disk
+            self._ended = Ended.STORAGE if disk else ENDED[signal]
+        # A pause closes the camera now, whatever the disk takes to finish the clip.
+        self.links.see.send(KeepToSee.PAUSE if self.gate is Gate.PAUSED else KeepToSee.STOP)
         if self.gate in RECORDS:
             return ""
+        self._recorder.cut()
+        self._show(LIGHT[self.gate])
         trouble = self._recorder.finish(self._ended)
         if trouble and self.gate is Gate.CLOSED:
             self.gate = Gate.FAULT
@@ -250,6 +269,7 @@ class Keeper:
         self.links.tell.send(KeepToTell.RECORDING_ENDED)
 
     def close(self) -> None:
-        """Put the bell away."""
+        """Put the bell away, and let the folder go."""
+        self._recorder.close()
         for end in self._rings:
             end.close()

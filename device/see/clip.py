@@ -110,14 +110,15 @@ class Clip:
             first = self._queue.get()
             if first is not None:
                 self._write(first)
-        except (OSError, ValueError, LookupError) as error:  # what FFmpeg's errors are, and the connection's
+        except (OSError, ValueError, LookupError, av.FFmpegError) as error:  # and the connection's
             self._why = self._why or str(getattr(error, "strerror", None) or error)
         finally:
             self._ended = self.over = True
             self._pipe.close()
-        left_out = f", {self._left_out} left out" if self._left_out else ""
-        broke_off = f"; it broke off: {self._why}" if self._why else ""
-        self._say(f"recorded {self._taken} frames{left_out}{broke_off}")
+        if self._left_out or self._why:  # else not a word: a line dates what it tells of
+            left_out = f", {self._left_out} left out" if self._left_out else ""
+            broke_off = f"; it broke off: {self._why}" if self._why else ""
+            self._say(f"recorded {self._taken} frames{left_out}{broke_off}")
 
     def _write(self, first: Item) -> None:
         with av.open(self._pipe, "w", format="mpegts", options={"flush_packets": "1"}) as container:

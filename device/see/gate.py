@@ -70,6 +70,7 @@ class Gate:
         self._clip: Clip | None = None
         self._last: Clip | None = None  # it may still be sending
         self._heard = False
+        self._began_s = time.clock_gettime(time.CLOCK_BOOTTIME)
         self.doing = Doing.WATCHING
         if link is not None:
             import device.see.clip  # noqa: F401  # loaded before the press: it would be a part of the wait
@@ -85,7 +86,8 @@ class Gate:
 
     def _words(self) -> Iterator[KeepToSee]:
         for received in self._receiver.receive() if self._receiver is not None else ():
-            self._heard = True
+            # What waited from before we asked may be stale; a pause is believed at any age.
+            self._heard |= received.message is KeepToSee.PAUSE or received.sent_s >= self._began_s
             late_s = time.clock_gettime(time.CLOCK_BOOTTIME) - received.sent_s
             if received.message is KeepToSee.START and late_s > LATE_S:
                 self._log.say(f"asked to record {late_s:.0f} s ago, which is too late")

@@ -113,7 +113,8 @@ class _Eye:
                     rated_s, rated = now_s, self._frames_in_all
                 self._manager.alive(words)
             if not self.frames:
-                self._log.say(f"watching at {frame.luma.shape[1]} x {frame.luma.shape[0]}")
+                if self._trouble or not self._frames_in_all:  # not after a pause: a line dates what it tells of
+                    self._log.say(f"watching at {frame.luma.shape[1]} x {frame.luma.shape[0]}")
                 self._trouble = ""
             self.frames += 1
             self._frames_in_all += 1

@@ -115,7 +115,7 @@ def test_fifty_recordings_in_a_row_leave_nothing_behind_and_watching_goes_on(
     assert told["configured"] == [[[160, 120]], *[[list(LARGE_PX), [160, 120]], [[160, 120]]] * CYCLES]
     outside = [at_s for at_s in told["large_at_s"] if not any(began_s <= at_s <= ended_s for began_s, ended_s in spans_s)]
     assert told["large_at_s"] and outside == []
-    assert log.count("recorded ") == CYCLES and "broke off" not in log and "left out" not in log
+    assert "recorded " not in log  # it speaks of what went wrong only
     assert "Traceback" not in log and "Exception ignored" not in log
     at_s = [received.sent_s for received in keeper.heard]
     assert np.diff(at_s).max() < 5.0  # a sign of life in time, whatever is switched
@@ -163,7 +163,7 @@ def test_a_clip_has_the_cameras_frames_at_their_times(virtual: Virtual, opened: 
     assert (np.diff(at_s) > 0).all()
     assert at_s[-1] - at_s[0] == pytest.approx(times_s[-1] - times_s[0], abs=0.3)
     assert max(key_gaps_s(about["frames"])) <= 1.5  # 30 frames, and a busy machine has less of them in a second
-    assert keeping.said.get(timeout=5).startswith("recorded ")
+    assert keeping.said.empty()  # it speaks of what went wrong only
 
 
 def test_going_over_to_recording_and_back_is_no_motion(virtual: Virtual, opened: Opened) -> None:
