@@ -155,7 +155,7 @@ questions() {
 
 # What apt has and the processes need. numpy and the camera's libraries fit each other there, and nowhere else.
 packages() {
-    local wanted="python3 python3-venv python3-numpy" missing='' name before
+    local wanted="python3 python3-venv python3-numpy libseccomp2" missing='' name before
     [ -e "$toml" ] || [ -n "$broker" ] || wanted+=" mosquitto"
     local optional="python3-picamera2 python3-lgpio"
     for name in $wanted $optional; do
@@ -321,7 +321,7 @@ goodbye() {
     say "done"
     cat << END_
 How it is:          doorstep status
-What it can see:    sudo systemctl stop doorstep-see, then: sudo doorstep walk
+What it can see:    sudo systemctl stop doorstep-see.socket; sudo doorstep walk; sudo systemctl restart doorstep.target
 On your phone:      in an MQTT app, with your broker's address, subscribe to doorstep/+/alert and doorstep/+/status at
                     QoS 1, with a fixed client id, clean session off, and a keepalive of minutes. Home Assistant finds the
                     door by itself. MQTT alone cannot wake an iPhone; Home Assistant's app can.

@@ -232,9 +232,11 @@ def _config_example(_options: argparse.Namespace) -> int:
 
 def _config_check(options: argparse.Namespace) -> int:
     from device import config
+    from device.keep.vault import read_recipients
     from device.tell import credentials
 
     settings = config.load(options.file)
+    read_recipients(settings.recording.recipients)
     if settings.broker.host:
         credentials.load(settings.broker)
     print(f'{options.file}: all right: "motion at {settings.place}" by way of '

@@ -23,7 +23,7 @@ LINKS = (
     ("doorstep-tell.socket", "tell", "see", usage.SOCKET, "see", "ListenDatagram"),
     ("doorstep-tell-keep.socket", "tell", "keep", usage.KEEP_TO_TELL, "keep", "ListenDatagram"),
     ("doorstep-see.socket", "see", "keep", usage.KEEP_TO_SEE, "keep", "ListenDatagram"),
-    ("doorstep-keep.socket", "keep", "video", usage.VIDEO, "see", "ListenStream"),
+    ("doorstep-keep.socket", "keep", "video", usage.VIDEO, "see", "ListenSequentialPacket"),
 )
 # What differs from power to power, and so need not be in each.
 OWN = {"Description", "Requires", "Wants", "After", "SupplementaryGroups", "DeviceAllow", "BindPaths", "BindReadOnlyPaths",
