@@ -36,8 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             from device.stopping import die_with_parent
 
-            # `tell` has a goodbye to say and `keep` a clip to finish; `see` has neither, and a hung camera would keep
-            # it from ending otherwise.
+            # `tell` has a goodbye to say and `keep` a clip to finish; `see` has a camera that may hang.
             die_with_parent(options.parent, signal.SIGKILL if options.run is _see else signal.SIGTERM)
         if hasattr(options, "parent"):  # a process of the house
             from device.sandbox import close_others
@@ -84,8 +83,7 @@ def _given(options: argparse.Namespace) -> set[int]:
     fds = {value for name, value in vars(options).items() if name.endswith("_fd") and value is not None}
     if os.environ.get("LISTEN_PID") == str(os.getpid()):
         fds |= set(range(3, 3 + int(os.environ.get("LISTEN_FDS", "0"))))
-    path = Path(options.config or "")
-    return fds | ({int(path.name)} if path.parent == Path("/proc/self/fd") else set())
+    return fds | ({int(path.name)} if (path := Path(options.config or "")).parent == Path("/proc/self/fd") else set())
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -213,8 +211,8 @@ def _clips_open(options: argparse.Namespace) -> int:
     from device.keep.owner_key import default_path
     from device.keep.owner_open import Order, open_clip
 
-    key = options.identity or default_path()
-    return open_clip(Order(options.clip, options.folder, key, options.output, options.force))
+    return open_clip(Order(options.clip, options.folder, options.identity or default_path(), options.output,
+                           options.force))
 
 
 def _clips_verify(options: argparse.Namespace) -> int:

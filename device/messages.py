@@ -153,6 +153,7 @@ class Receiver(Generic[M]):
         self._rate = Bucket(RATE_PER_S, BURST)
         self.refused = 0  # datagrams that were no message, or came too fast
         self.flooded = False  # whether the last receive() left more unread
+        self._empty_s = 0.0  # since boot: what waits now was sent later
 
     def fileno(self) -> int:
         """Return the descriptor, for a selector."""
@@ -161,13 +162,15 @@ class Receiver(Generic[M]):
     def receive(self) -> Iterator[Received[M]]:
         """Yield what waits, oldest first; at most BURST datagrams, so that a flood cannot hold the reader."""
         self.flooded = False
+        began_s = time.clock_gettime(time.CLOCK_BOOTTIME)
         for _ in range(int(BURST)):
             try:
                 data, control, _, _ = self._sock.recvmsg(2, socket.CMSG_SPACE(_TIMEVAL.size))
             except OSError:  # nothing waits; or, over a socket pair, the other end is gone
+                self._empty_s = began_s
                 return
             word = self._words.get(data[0]) if len(data) == 1 else None
-            sent_s = _sent_s(control)
+            sent_s = _sent_s(control, self._empty_s)
             if word is None or not self._rate.take(sent_s):
                 self.refused += 1
             else:
@@ -175,14 +178,14 @@ class Receiver(Generic[M]):
         self.flooded = True
 
 
-def _sent_s(control: list[tuple[int, int, bytes]]) -> float:
-    """When the kernel took the datagram, in seconds since boot; within now and boot, whatever the clock did."""
+def _sent_s(control: list[tuple[int, int, bytes]], least_s: float) -> float:
+    """When the kernel took the datagram, in seconds since boot; within `least_s` and now, whatever the clock did."""
     now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
     for level, kind, data in control:
         if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMP):
             seconds, micros = _TIMEVAL.unpack_from(data)
             age_s: float = time.time() - seconds - micros / 1e6
-            return min(max(0.0, now_s - age_s), now_s)
+            return min(max(least_s, now_s - age_s), now_s)
     return now_s
 
 
