@@ -39,9 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # `tell` has a goodbye to say and `keep` a clip to finish; `see` has a camera that may hang.
             die_with_parent(options.parent, signal.SIGKILL if options.run is _see else signal.SIGTERM)
         if hasattr(options, "parent"):  # a process of the house
+            from device.activation import given
             from device.sandbox import close_others
 
-            close_others(_given(options))
+            close_others(given(vars(options), os.environ, os.getpid()))
         status: int = options.run(options)
         sys.stdout.flush()
         return status
@@ -76,14 +77,6 @@ def _config_file(options: argparse.Namespace) -> Path | None:
     if options.config is not None:
         return Path(options.config)
     return next((path for path in (Path("doorstep.toml"), Path("/etc/doorstep/doorstep.toml")) if path.exists()), None)
-
-
-def _given(options: argparse.Namespace) -> set[int]:
-    """Return the descriptors that came with the start by name: ends of links, sockets of systemd, the configuration."""
-    fds = {value for name, value in vars(options).items() if name.endswith("_fd") and value is not None}
-    if os.environ.get("LISTEN_PID") == str(os.getpid()):
-        fds |= set(range(3, 3 + int(os.environ.get("LISTEN_FDS", "0"))))
-    return fds | ({int(path.name)} if (path := Path(options.config or "")).parent == Path("/proc/self/fd") else set())
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -156,6 +149,12 @@ def _status(options: argparse.Namespace) -> int:
     return status(options.config, options.json)
 
 
+def _verify(options: argparse.Namespace) -> int:
+    from device.verify import verify
+
+    return verify(options.config, options.pid, options.json)
+
+
 def _replay(options: argparse.Namespace) -> int:
     from device.config import Config, load
     from device.replay import How, Zone, replay
@@ -185,13 +184,11 @@ def _walk(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     from device.config import Alerts, Camera, Config
     from device.demo import demo
 
     # A porch is busier than a door: two visitors in half a minute shall both be told.
-    settings = replace(Config(), camera=Camera(source=options.source), alerts=Alerts(cooldown_s=5.0))
+    settings = Config(camera=Camera(source=options.source), alerts=Alerts(cooldown_s=5.0))
     return demo(settings, forever=options.forever)
 
 
@@ -246,6 +243,7 @@ RUNS: dict[str, Run] = {
     "tell": _tell,
     "keep": _keep,
     "status": _status,
+    "verify": _verify,
     "replay": _replay,
     "walk": _walk,
     "demo": _demo,

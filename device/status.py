@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -51,18 +51,22 @@ def read(name: str, shown: Mapping[str, str]) -> Process:
     return Process(name, shown.get("ActiveState", "unknown"), int(shown.get("NRestarts") or 0), says, details)
 
 
-def _shown(name: str) -> dict[str, str]:
+def shown(name: str, asked: Iterable[str] = ASKED) -> dict[str, str]:
+    """Return what `systemctl show` prints of one of the three, in one line a key; nothing where there is no systemd."""
     if shutil.which("systemctl") is None:
         return {}
-    asked = [f"--property={key}" for key in ASKED]
-    output = subprocess.run(["systemctl", "show", f"doorstep-{name}.service", *asked],  # noqa: S607 - the owner's own
+    keys = [f"--property={key}" for key in asked]
+    output = subprocess.run(["systemctl", "show", f"doorstep-{name}.service", *keys],  # noqa: S607 - the owner's own
                             capture_output=True, text=True, check=False).stdout
-    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+    found: dict[str, str] = {}
+    for key, _, value in (line.partition("=") for line in output.splitlines() if "=" in line):
+        found[key] = f"{found[key]} {value}" if key in found else value
+    return found
 
 
-def status(path: Path, as_json: bool, shown: Callable[[str], Mapping[str, str]] = _shown) -> int:
+def status(path: Path, as_json: bool, show: Callable[[str], Mapping[str, str]] = shown) -> int:
     """Print how the door is that is configured in `path`; return 0 where all is well, else 1."""
-    processes = [read(name, shown(name)) for name in LINES]
+    processes = [read(name, show(name)) for name in LINES]
     config = load(path)
     well = all(process.is_well for process in processes)
     if as_json:

@@ -31,6 +31,7 @@ examples:
   doorstep config check doorstep.toml       say what is wrong with it
   doorstep run --config doorstep.toml       watch and tell, until Ctrl-C
   doorstep status                           how the installed door is
+  doorstep verify                           whether it keeps its promises
   doorstep walk                             walk past and see what is seen
   doorstep replay walk.mp4                  what would have been told of it
   doorstep key new                          the key that opens recordings
@@ -97,6 +98,14 @@ doorstep run says what it does itself. Exit status 1 if anything is amiss.
 examples:
   doorstep status
   doorstep status --json"""),
+    "verify": ("check every promise on this machine, as it runs", """\
+Looks at processes, units, modes and clips of the installed door, or else of the
+doorstep run here, and tries the broker as a stranger. Changes nothing. Exit
+status 1 if a promise is broken or could not be looked at, 2 if nothing runs.
+
+examples:
+  sudo doorstep verify          (most of it only root may see)
+  doorstep verify --pid 1234    (the doorstep run of that process id)"""),
     "replay": ("what would have been told of a recording", """\
 PATH is a video file or a folder of numbered images. The detector sees what it
 would see on the device: 160 pixels wide, grey, about 10 frames a second.
@@ -194,9 +203,11 @@ def parser(runs: Mapping[str, Run], word: str = "") -> argparse.ArgumentParser:
     subs["see"].add_argument("--video-socket", default=VIDEO, metavar="PATH",
                              help="where keep takes video (default %(default)s)")
     subs["see"].add_argument("--socket", default=SOCKET, metavar="PATH", help="socket of tell (default %(default)s)")
-    subs["status"].add_argument("--config", type=Path, metavar="FILE", default=INSTALLED,
+    for name in ("status", "verify"):
+        subs[name].add_argument("--config", type=Path, metavar="FILE", default=INSTALLED,
                                 help="its doorstep.toml (default %(default)s)")
-    subs["status"].add_argument("--json", action="store_true", help="one JSON document")
+        subs[name].add_argument("--json", action="store_true", help="one JSON document")
+    subs["verify"].add_argument("--pid", type=int, metavar="PID", help="the doorstep run to look at, by its process id")
     _add_replay(subs["replay"])
     subs["walk"].add_argument("--source", choices=("porch", "auto", "picamera2", "v4l2", "file"),
                               help="where frames come from (default: as configured)")

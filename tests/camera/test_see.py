@@ -9,17 +9,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from device import verify_proc
 from device.messages import Receiver, SeeToTell, pair
 from device.see.camera import SILENT_AFTER_S
+from device.verify_checks import Verdict, judge
 from tests.camera import watch
 from tests.camera.virtualcam import Virtual
 from tests.conftest import looks_inside
 from tests.rig import environment, until
+from tests.test_verify import GOOD
 
 
 class Seer:
@@ -86,3 +90,17 @@ def test_a_visitor_is_told_and_so_is_a_camera_that_fails_and_comes_back(seer: Se
     assert log.count("watching at 160 x 120") == 3, log
     assert "Traceback" not in log
     assert "Exception ignored" not in log
+
+
+@looks_inside
+def test_verify_finds_nothing_amiss_with_a_see_on_the_real_libcamera(tmp_path: Path) -> None:
+    """A check that cries wolf on every real Pi would soon be run by nobody."""
+    seer = Seer(tmp_path)
+    try:
+        seer.says(SeeToTell.ALIVE)
+        seen = verify_proc.read(seer.process.pid)
+        assert seen is not None
+        facts = replace(GOOD, installed=False, processes={**GOOD.processes, "see": seen})
+        assert [row.found for row in judge(facts) if row.verdict is not Verdict.HOLDS] == []
+    finally:
+        seer.end()

@@ -73,6 +73,14 @@ def test_a_wrong_answer_is_not_kept_as_if_it_were_the_owners(machine: Machine) -
     assert not list((machine.tree / "etc").glob("doorstep/*"))
 
 
+def verified(machine: Machine) -> dict[str, str]:
+    """What `doorstep verify` finds amiss, and why."""
+    said = json.loads(machine.run("doorstep", "verify", "--json", status=None))
+    assert said["installed"]
+    assert len(said["rows"]) >= 31  # of an installed door; and of its broker
+    return {row["what"]: row["found"] for row in said["rows"] if row["verdict"] != "holds"}
+
+
 def test_the_units_as_shipped_start_watch_and_tell_and_come_back(machine: Machine) -> None:
     """What is installed is what protects; each process that dies or hangs must come back, while the others go on."""
     machine.run(*ORDERS)
@@ -90,6 +98,15 @@ def test_the_units_as_shipped_start_watch_and_tell_and_come_back(machine: Machin
                        "/run/doorstep/video.sock").split("\n")[:4] == ["620 doorstep-see", "620 doorstep-keep", "620 doorstep-keep", "620 doorstep-see"]
     assert "watching" in machine.run("mosquitto_sub", "-C", "1", "-W", "30", "-t", "doorstep/back-door/status")
     assert machine.run("sh", "-c", "journalctl --no-pager | grep 'doorstep see: watching' || true") == ""  # not on the disk
+    assert verified(machine) == {}
+    # Somebody who may write there loosens a unit: it is seen, and which.
+    machine.run("sh", "-c", "mkdir /run/systemd/system/doorstep-see.service.d && printf '[Service]\\nPrivateNetwork=no\\n' "
+                "> /run/systemd/system/doorstep-see.service.d/loose.conf && systemctl daemon-reload && systemctl restart doorstep-see")
+    until(well, "all to be well with a loose see", 60)
+    assert verified(machine) == {"see is in an empty network": "it has the machine's network",
+                                 "the settings of the units are in force": "doorstep-see: PrivateNetwork=no"}
+    machine.run("sh", "-c", "rm -r /run/systemd/system/doorstep-see.service.d && systemctl daemon-reload && systemctl restart doorstep-see")
+    until(well, "all to be well again", 60)
     for name, signal, most_s in (("tell", "STOP", 40), ("see", "KILL", 30), ("see", "STOP", 90), ("keep", "KILL", 30)):
         before = machine.run("systemctl", "show", "-P", "MainPID", f"doorstep-{name}").strip()
         machine.run("kill", f"-{signal}", before)
@@ -116,6 +133,8 @@ def test_a_broker_on_the_same_machine_is_set_up_hardened_and_the_door_is_its_fir
           lambda: machine.run("journalctl", "--namespace=doorstep", "--no-pager"), 60)
     checked = machine.run("doorstep", "broker", "check", status=None)
     assert "BAD" not in re.sub(r".*swap.*", "", checked), checked
+    amiss = verified(machine)
+    assert {what for what in amiss if what.startswith("broker: ")} <= {"broker: swap"}, amiss  # of the machine that this runs on
     machine.run("doorstep", "broker", "phone", "add", "anna")
     machine.run("env", "PIP_NO_BUILD_ISOLATION=0", "/src/deploy/install.sh")
     machine.run("/src/deploy/install.sh", "--uninstall")
