@@ -233,7 +233,8 @@ def _config_check(options: argparse.Namespace) -> int:
     settings = config.load(options.file)
     read_recipients(settings.recording.recipients)
     credentials.load(settings.broker)
-    print(f'{options.file}: all right: "motion at {settings.place}" via {settings.broker.host or "a broker of our own"}')
+    broker = settings.broker.host or "a broker of our own"
+    print(f'{options.file}: all right: "motion at {settings.place}" via {broker}')
     return 0
 
 
