@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench bench-detector test-camera test-board test-power test-privacy test-install test-oldest test-wheels clean need-venv need-mosquitto
+.PHONY: help demo test check bench bench-detector test-camera test-board test-power test-privacy test-install test-oldest test-wheels deb test-deb clean need-venv need-mosquitto
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -57,11 +57,14 @@ test-install: need-mosquitto $(VENV)/.test  ## the installer in clean Debian 12 
 test-wheels: $(VENV)/.made  ## what a device needs is there as wheels for aarch64 (downloads it)
 	tests/wheels.sh $(BIN)/python
 
+deb: $(VENV)-build/.made  ## the Debian packages, for arm64 and amd64, in dist/
+	deploy/deb/build.sh $(VENV)-build/bin/python
+
 test-oldest: need-mosquitto $(VENV)-oldest/.test  ## the suite with the oldest libraries allowed (Python 3.11)
 	$(VENV)-oldest/bin/python -m pytest -p no:cacheprovider
 
 clean:  ## remove what the targets have made
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-peers .camera .board .install .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-peers $(VENV)-build dist .camera .board .install .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 need-venv:
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing; try: sudo apt install python3 python3-venv" >&2; exit 2; }
@@ -87,6 +90,12 @@ $(VENV)-peers/.dvr-scan: | need-venv
 	@echo "installing DVR-Scan into $(VENV)-peers"
 	@$(PYTHON) -m venv $(VENV)-peers
 	@$(call PIP,$(VENV)-peers) dvr-scan-headless==1.8.2.1 && touch $@ || echo "DVR-Scan could not be installed: it will be missing"
+
+# What builds the package is pinned by hash, as what it carries.
+$(VENV)-build/.made: deploy/lock-build.txt | need-venv
+	@$(PYTHON) -m venv --clear $(VENV)-build
+	@$(call PIP,$(VENV)-build) --no-deps --require-hashes --requirement deploy/lock-build.txt
+	@touch $@
 
 $(VENV)-oldest/.test: tests/oldest.txt pyproject.toml | need-venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "make: the oldest set is for Python 3.11; try: make test-oldest PYTHON=python3.11" >&2; exit 2; }
