@@ -6,76 +6,77 @@ Rule 2: the same wheels give the same bytes: no clock, no random number.
 
 from __future__ import annotations
 
-import email.message
-import email.parser
+import email
 import hashlib
 import json
+import re
 import sys
 import uuid
 import zipfile
 from pathlib import Path
 
-NOTHING = uuid.UUID(int=0)
-MIT = Path(__file__).parent.parent.parent / "LICENSE"
+OWN = "doorstep"
+APACHE = "On Debian the text of this licence is in /usr/share/common-licenses/Apache-2.0."  # Debian wants it there alone
+APACHE_BEGINS = re.compile(r"\s*Apache License\s+Version 2\.0")
 
 
-def metadata(wheel: Path) -> email.message.Message:
-    """Return the METADATA of a wheel."""
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        return email.parser.BytesParser().parsebytes(archive.read(name))
+class Wheel:
+    """What a wheel says of itself."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = path.name
+        self.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(archive.namelist())
+            inside = {name: archive.read(name) for name in names if ".dist-info/" in name}
+        about, *copied = (email.message_from_string(inside[name].decode())
+                          for name in sorted(inside, key=lambda name: name.count("/")) if name.endswith(".dist-info/METADATA"))
+        self.name, self.version = str(about["Name"]).lower().replace("_", "-"), str(about["Version"])
+        papers = [name for name in inside if re.match(r"[^/]*/(licenses/)?(LICEN[CS]E|COPYING|NOTICE|COPYRIGHT)[^/]*$", name, re.IGNORECASE)]
+        self.texts = [APACHE if APACHE_BEGINS.match(text) else text for text in (inside[name].decode() for name in papers)]
+        classified = [line.split(" :: ")[-1] for line in about.get_all("Classifier", []) if line.startswith("License :: ")]
+        words = [about["License-Expression"], ", ".join(classified), about["License"], *self.texts]
+        self.licence = next(str(one).strip().partition("\n")[0] for one in words if one)
+        bills = [json.loads(inside[name]) for name in inside if "/sboms/" in name and name.endswith(".json")]
+        self.inner = [part for bill in bills if bill.get("bomFormat") == "CycloneDX" for part in bill.get("components", [])]
+        self.inner += [{"type": "library", "name": one["Name"], "version": one["Version"]} for one in copied]
+        self.inner += [{"type": "file", "name": name.rpartition("/")[2]} for name in names if ".libs/" in name]
+
+    def component(self) -> dict[str, object]:
+        """Return it as CycloneDX has it, with what it says is compiled or copied into it."""
+        inner = [{key: part[key] for key in ("type", "name", "version", "purl") if key in part} for part in self.inner]
+        return {
+            "type": "application" if self.name == OWN else "library", "bom-ref": self.file, "name": self.name, "version": self.version,
+            "purl": f"pkg:pypi/{self.name}@{self.version}?file_name={self.file}", "hashes": [{"alg": "SHA-256", "content": self.sha256}],
+            "licenses": [{"license": {"name": self.licence}}], **({"components": inner} if inner else {}),
+        }
+
+    def paragraph(self) -> str:
+        """Return it as Debian's copyright file has it, with the texts that it brings."""
+        text = "\n\n".join(self.texts)
+        who = re.findall(r"^.{0,3}copyright (?:\(c\) |©\s*)?([^.]*\d{4}.*?)\.?$", text, re.IGNORECASE | re.MULTILINE)
+        body = "\n".join(f" {line.rstrip()}" if line.strip() else " ." for line in text.strip().splitlines())
+        return "\n".join([f"Files: {'*' if self.name == OWN else 'usr/lib/doorstep/wheels/' + self.file}",
+                          f"Copyright: {'; '.join(who) or 'the authors of ' + self.name}", f"License: {self.name}", body])
 
 
-def licence(about: email.message.Message) -> str:
-    """Return what a wheel says of its licence, in one line: its expression, its classifiers, or its own words."""
-    classified = [line.split(" :: ")[-1] for line in about.get_all("Classifier", []) if line.startswith("License :: ")]
-    own = str(about.get("License", "")).strip().partition("\n")[0]
-    return str(about.get("License-Expression") or ", ".join(classified) or own or "unknown")
-
-
-def component(wheel: Path) -> dict[str, object]:
-    """Return a wheel as CycloneDX has it."""
-    about = metadata(wheel)
-    name, version = str(about["Name"]).lower().replace("_", "-"), str(about["Version"])
-    return {
-        "type": "application" if name == "doorstep" else "library", "bom-ref": wheel.name, "name": name, "version": version,
-        "purl": f"pkg:pypi/{name}@{version}?file_name={wheel.name}",
-        "hashes": [{"alg": "SHA-256", "content": hashlib.sha256(wheel.read_bytes()).hexdigest()}],
-        "licenses": [{"license": {"name": licence(about)}}],
-    }
-
-
-def materials(wheels: list[Path], machine: str) -> dict[str, object]:
+def materials(wheels: list[Wheel], machine: str) -> dict[str, object]:
     """Return the whole bill: Doorstep, and what it is packed with."""
-    found = [component(wheel) for wheel in wheels]
-    own = next(one for one in found if one["name"] == "doorstep")
+    own, = (wheel.component() for wheel in wheels if wheel.name == OWN)
+    others = [wheel.component() for wheel in wheels if wheel.name != OWN]
     return {
         "bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,
-        "serialNumber": uuid.uuid5(NOTHING, json.dumps([machine, *found])).urn,
+        "serialNumber": uuid.uuid5(uuid.NAMESPACE_URL, json.dumps([machine, own, others])).urn,
         "metadata": {"component": own, "properties": [{"name": "debian:architecture", "value": machine}]},
-        "components": [one for one in found if one is not own],
-        "dependencies": [{"ref": own["bom-ref"], "dependsOn": [one["bom-ref"] for one in found if one is not own]}],
+        "components": others,
+        "dependencies": [{"ref": own["bom-ref"], "dependsOn": [one["bom-ref"] for one in others]}],
     }
-
-
-def copyrights(wheels: list[Path]) -> str:
-    """Return Debian's copyright file; the licences' own texts lie in the wheels, and beside them once installed."""
-    mit = MIT.read_text().split("\n\n", 2)
-    text = "\n".join(f" {line}" if line else " ." for line in mit[2].strip().splitlines())
-    lines = ["Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/", "Upstream-Name: doorstep", "",
-             "Files: *", f"Copyright: {mit[1].removeprefix('Copyright (c) ')}", "License: Expat", text]
-    for wheel in wheels:
-        about = metadata(wheel)
-        if about["Name"] != "doorstep":
-            who = about.get("Author") or about.get("Author-email") or about.get("Maintainer-email") or f"the authors of {about['Name']}"
-            lines += ["", f"Files: usr/lib/doorstep/wheels/{wheel.name}", f"Copyright: {str(who).partition(chr(10))[0]}",
-                      f"License: {about['Name']}", f" {licence(about)}", " ."
-                      " The text is in the wheel, below its .dist-info, and in /opt/doorstep once installed."]
-    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":
     folder, machine, target = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])
-    wheels = sorted(folder.glob("*.whl"))
+    wheels = [Wheel(path) for path in sorted(folder.glob("*.whl"))]
+    head = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: doorstep"
+    paragraphs = [wheel.paragraph() for wheel in sorted(wheels, key=lambda wheel: wheel.name != OWN)]
     (target / "sbom.cdx.json").write_text(json.dumps(materials(wheels, machine), indent=1) + "\n")
-    (target / "copyright").write_text(copyrights(wheels))
+    (target / "copyright").write_text("\n\n".join([head, *paragraphs]) + "\n")
