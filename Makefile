@@ -52,7 +52,13 @@ test-privacy: $(VENV)/.test  ## 200 pairs of visits that differ in face, coat an
 test-install: INSTALL ?= $(CURDIR)/.install
 test-install: need-mosquitto $(VENV)/.test  ## the installer in clean Debian 12 and 13 trees, started with systemd (root)
 	tests/install/setup.sh $(INSTALL)
-	INSTALL=$(INSTALL) $(BIN)/python -m pytest tests/install
+	INSTALL=$(INSTALL) $(BIN)/python -m pytest tests/install/test_install.py
+
+test-deb: INSTALL ?= $(CURDIR)/.install
+test-deb: deb need-mosquitto $(VENV)/.test $(VENV)/.deb  ## the packages: same bytes, and their life in clean Debian 12 and 13 trees (root; 15 minutes)
+	@command -v lintian >/dev/null || { echo "installing lintian with apt"; apt-get -q install -y --no-install-recommends lintian >/dev/null; }
+	tests/install/setup.sh $(INSTALL)
+	INSTALL=$(INSTALL) $(BIN)/python -m pytest tests/install/test_package.py
 
 test-wheels: $(VENV)/.made  ## what a device needs is there as wheels for aarch64 (downloads it)
 	tests/wheels.sh $(BIN)/python
@@ -80,7 +86,7 @@ $(VENV)/.made: | need-venv
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.demo $(VENV)/.test $(VENV)/.check $(VENV)/.bench: $(VENV)/.%: $(VENV)/.made pyproject.toml
+$(VENV)/.demo $(VENV)/.test $(VENV)/.check $(VENV)/.bench $(VENV)/.deb: $(VENV)/.%: $(VENV)/.made pyproject.toml
 	@echo "installing doorstep for make $* into $(VENV)"
 	@$(call PIP,$(VENV)) --editable '.[device,demo,$*]'
 	@touch $@

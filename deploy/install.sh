@@ -242,6 +242,7 @@ quoted() { python3 -c 'import json, sys; print(json.dumps(sys.argv[1], ensure_as
 
 settings() {
     echo "# doorstep config example: every setting with its default"
+    echo "version = 1"
     echo "id = $(quoted "$id")"
     echo "place = $(quoted "$place")"
     printf '\n[broker]\nhost = %s\n' "$(quoted "$broker")"

@@ -22,9 +22,10 @@ from device import config
 from device.checks import MASK_COLUMNS, MASK_ROWS
 from device.config import Config
 from device.errors import ConfigError
+from device.versions import VERSION
 from device.walk_model import Settings
 
-_NEW = "# Made by doorstep walk. All settings and their defaults: doorstep config example\n\n"
+_NEW = f"# Made by doorstep walk. All settings and their defaults: doorstep config example\nversion = {VERSION}\n\n"
 _NEW_MODE = 0o644  # there is no secret in it
 
 

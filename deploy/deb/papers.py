@@ -2,7 +2,7 @@
 
 Rule 1: it is read from the wheels that are packed, not from a list of what should be.
 Rule 2: the same wheels give the same bytes: no clock, no random number.
-"""
+"""  # noqa: INP001 - a script, and part of no package
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ import zipfile
 from pathlib import Path
 
 OWN = "doorstep"
-APACHE = "On Debian the text of this licence is in /usr/share/common-licenses/Apache-2.0."  # Debian wants it there alone
+APACHE = "On Debian the text of this licence is in /usr/share/common-licenses/Apache-2.0."  # there alone, says Debian
 APACHE_BEGINS = re.compile(r"\s*Apache License\s+Version 2\.0")
+LICENCES = re.compile(r"[^/]*/(licenses/)?(LICEN[CS]E|COPYING|NOTICE|COPYRIGHT)[^/]*", re.IGNORECASE)
+WHO = re.compile(r"^.{0,3}copyright (?:\(c\) |©\s*)?([^.]*\d{4}.*?)\.?$", re.IGNORECASE | re.MULTILINE)
 
 
 class Wheel:
@@ -29,16 +31,16 @@ class Wheel:
         with zipfile.ZipFile(path) as archive:
             names = sorted(archive.namelist())
             inside = {name: archive.read(name) for name in names if ".dist-info/" in name}
-        about, *copied = (email.message_from_string(inside[name].decode())
-                          for name in sorted(inside, key=lambda name: name.count("/")) if name.endswith(".dist-info/METADATA"))
+        papers = sorted((name for name in inside if name.endswith("/METADATA")), key=lambda name: name.count("/"))
+        about, *copied = (email.message_from_string(inside[name].decode()) for name in papers)
         self.name, self.version = str(about["Name"]).lower().replace("_", "-"), str(about["Version"])
-        papers = [name for name in inside if re.match(r"[^/]*/(licenses/)?(LICEN[CS]E|COPYING|NOTICE|COPYRIGHT)[^/]*$", name, re.IGNORECASE)]
-        self.texts = [APACHE if APACHE_BEGINS.match(text) else text for text in (inside[name].decode() for name in papers)]
-        classified = [line.split(" :: ")[-1] for line in about.get_all("Classifier", []) if line.startswith("License :: ")]
+        texts = [inside[name].decode() for name in inside if LICENCES.fullmatch(name)]
+        self.texts = [APACHE if APACHE_BEGINS.match(text) else text for text in texts]
+        classified = [line.split(" :: ")[-1] for line in about.get_all("Classifier", []) if line.startswith("License ")]
         words = [about["License-Expression"], ", ".join(classified), about["License"], *self.texts]
         self.licence = next(str(one).strip().partition("\n")[0] for one in words if one)
         bills = [json.loads(inside[name]) for name in inside if "/sboms/" in name and name.endswith(".json")]
-        self.inner = [part for bill in bills if bill.get("bomFormat") == "CycloneDX" for part in bill.get("components", [])]
+        self.inner = [part for bill in bills if bill.get("bomFormat") == "CycloneDX" for part in bill["components"]]
         self.inner += [{"type": "library", "name": one["Name"], "version": one["Version"]} for one in copied]
         self.inner += [{"type": "file", "name": name.rpartition("/")[2]} for name in names if ".libs/" in name]
 
@@ -46,18 +48,20 @@ class Wheel:
         """Return it as CycloneDX has it, with what it says is compiled or copied into it."""
         inner = [{key: part[key] for key in ("type", "name", "version", "purl") if key in part} for part in self.inner]
         return {
-            "type": "application" if self.name == OWN else "library", "bom-ref": self.file, "name": self.name, "version": self.version,
-            "purl": f"pkg:pypi/{self.name}@{self.version}?file_name={self.file}", "hashes": [{"alg": "SHA-256", "content": self.sha256}],
+            "type": "application" if self.name == OWN else "library", "bom-ref": self.file,
+            "name": self.name, "version": self.version,
+            "purl": f"pkg:pypi/{self.name}@{self.version}?file_name={self.file}",
+            "hashes": [{"alg": "SHA-256", "content": self.sha256}],
             "licenses": [{"license": {"name": self.licence}}], **({"components": inner} if inner else {}),
         }
 
     def paragraph(self) -> str:
         """Return it as Debian's copyright file has it, with the texts that it brings."""
         text = "\n\n".join(self.texts)
-        who = re.findall(r"^.{0,3}copyright (?:\(c\) |©\s*)?([^.]*\d{4}.*?)\.?$", text, re.IGNORECASE | re.MULTILINE)
-        body = "\n".join(f" {line.rstrip()}" if line.strip() else " ." for line in text.strip().splitlines())
-        return "\n".join([f"Files: {'*' if self.name == OWN else 'usr/lib/doorstep/wheels/' + self.file}",
-                          f"Copyright: {'; '.join(who) or 'the authors of ' + self.name}", f"License: {self.name}", body])
+        lines = [f" {line.rstrip()}" if line.strip() else " ." for line in text.strip().splitlines()]
+        files = "*" if self.name == OWN else f"usr/lib/doorstep/wheels/{self.file}"
+        who = "; ".join(WHO.findall(text)) or f"the authors of {self.name}"
+        return "\n".join([f"Files: {files}", f"Copyright: {who}", f"License: {self.name}", *lines])
 
 
 def materials(wheels: list[Wheel], machine: str) -> dict[str, object]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.install.conftest import PREFIX
 from tests.install.machine import ROOT, Machine
 from tests.install.test_install import ORDERS, OWNER, verified
 from tests.rig import until
@@ -206,3 +207,21 @@ def test_it_takes_over_from_the_installer(machine: Machine) -> None:
     machine.start()
     all_well(machine, "with the package's units")
     assert verified(machine) == {}
+
+
+def test_a_new_debian_keeps_the_door() -> None:
+    """In ten years there are five, each with another Python: the libraries are installed anew, by themselves."""
+    assert PREFIX is not None
+    with Machine(PREFIX, "bookworm") as machine:
+        bring(machine)
+        machine.run("doorstep-configure", "--broker", "localhost", "--place", "back door", "--no-recording")
+        settings = {name: seen for name, seen in machine.contents().items() if name.startswith("etc/doorstep")}
+        machine.run("sed", "-i", "s/bookworm/trixie/", "/etc/apt/sources.list")
+        machine.run("apt-get", "-q", "update")
+        said = machine.run("env", "DEBIAN_FRONTEND=noninteractive", *APT, "-o", "Dpkg::Options::=--force-confold", "full-upgrade")
+        assert "Processing triggers for doorstep" in said
+        assert machine.run("python3", "--version").startswith("Python 3.13")
+        assert "all right" in machine.run("doorstep", "config", "check", "/etc/doorstep/doorstep.toml")
+        assert [path.name for path in (machine.tree / "opt/doorstep/lib").iterdir()] == ["python3.13"]
+        assert {name: seen for name, seen in machine.contents().items() if name.startswith("etc/doorstep")} == settings
+        assert machine.run("systemctl", "is-enabled", "doorstep.target").strip() == "enabled"
