@@ -189,11 +189,12 @@ program() {
         do_ python3 -m venv --system-site-packages "$venv"
     fi
     if [ "$dry" ]; then
-        echo "would: $venv/bin/pip install '${project}[device]'"
+        echo "would: $venv/bin/pip install what deploy/lock.txt pins, and '${project}[device]'"
     else
         printf 'numpy==%s\n' "$(python3 -c 'import numpy; print(numpy.__version__)')" > "$venv/constraints"
-        PIP_ROOT_USER_ACTION=ignore "$venv/bin/pip" install --quiet --disable-pip-version-check \
-            --constraint "$venv/constraints" "${project}[device]"
+        export PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
+        "$venv/bin/pip" install --quiet --no-deps --require-hashes --requirement "$deploy/lock.txt"
+        "$venv/bin/pip" install --quiet --constraint "$venv/constraints" "${project}[device]"
         "$venv/bin/python" -c 'import numpy, sys; sys.exit(not numpy.__file__.startswith("/usr/lib/python3/"))' ||
             die "numpy is not apt's" "try: sudo rm -r $venv/lib, and the same again"
     fi
