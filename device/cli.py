@@ -144,6 +144,16 @@ def _keep(options: argparse.Namespace) -> int:
                                            link(options.see_fd, options.see_socket), video))
 
 
+def _setup(options: argparse.Namespace) -> int:
+    from device import setup, setup_answers
+
+    if options.example:
+        print(setup_answers.example(), end="")
+        return 0
+    path = _config_file(options) or setup.default_path()
+    return setup.setup(path, options.answers, options.steps, write=not options.dry_run)
+
+
 def _status(options: argparse.Namespace) -> int:
     from device.status import status
 
@@ -214,6 +224,7 @@ def _config_check(options: argparse.Namespace) -> int:
 
 
 RUNS: dict[str, Run] = {
+    "setup": _setup,
     "run": _run,
     "see": _see,
     "tell": _tell,

@@ -27,6 +27,7 @@ clip is encrypted to your key."""
 EXAMPLES = """\
 examples:
   doorstep demo                             see it work, in half a minute
+  doorstep setup                            the guided first set-up
   doorstep config example > doorstep.toml   every setting with its default
   doorstep config check doorstep.toml       say what is wrong with it
   doorstep run --config doorstep.toml       watch and tell, until Ctrl-C
@@ -59,8 +60,21 @@ GROUPS: dict[str, str] = {
     "config": "write or check doorstep.toml",
 }
 
+SETUP_STEPS = ("place", "camera", "button", "key", "broker", "phone", "alert")
+
 # For each command: what it is for, and what is said below its options.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "setup": ("the guided first set-up: camera, button, key, broker, phone", """\
+Asks, tries and shows: the place, the camera (numbers, no picture), the button,
+who can open clips, the broker, the first phone, a test alert. Each change is
+shown before it is made. It can be left at any time and goes on from there. A
+STEP that is named is done again.
+
+examples:
+  doorstep setup
+  doorstep setup camera button         (these two, again)
+  doorstep setup --example > answers.toml
+  doorstep setup --answers answers.toml --dry-run"""),
     "run": ("watch and tell on this machine, until Ctrl-C", """\
 Starts see, tell and keep as children and restarts the one that dies. With no
 broker configured it starts one for this machine only. Without pins for a button
@@ -151,7 +165,7 @@ def parser(runs: Mapping[str, Run], word: str = "") -> argparse.ArgumentParser:
         subs[name] = groups[first].add_parser(last, help=words, description=f"{words[0].upper()}{words[1:]}.",
                                              epilog=detail, formatter_class=argparse.RawDescriptionHelpFormatter)
         subs[name].set_defaults(run=runs[name])
-    for name in ("run", "see", "tell", "keep", "walk"):
+    for name in ("setup", "run", "see", "tell", "keep", "walk"):
         subs[name].add_argument("--config", type=Path, metavar="FILE", help="doorstep.toml (see: doorstep --help)")
     for name, option in (("see", "--tell-fd"), ("tell", "--events-fd")):
         subs[name].add_argument(option, type=int, help=argparse.SUPPRESS)  # an end of a pair, from `doorstep run`
@@ -172,6 +186,7 @@ def parser(runs: Mapping[str, Run], word: str = "") -> argparse.ArgumentParser:
                                 help="its doorstep.toml (default %(default)s)")
         subs[name].add_argument("--json", action="store_true", help="one JSON document")
     subs["verify"].add_argument("--pid", type=int, metavar="PID", help="the doorstep run to look at, by its process id")
+    _add_setup(subs["setup"])
     _add_replay(subs["replay"])
     subs["walk"].add_argument("--source", choices=("porch", "auto", "picamera2", "v4l2", "file"),
                               help="where frames come from (default: as configured)")
@@ -186,6 +201,14 @@ def parser(runs: Mapping[str, Run], word: str = "") -> argparse.ArgumentParser:
 
         add(commands)
     return whole
+
+
+def _add_setup(setup: argparse.ArgumentParser) -> None:
+    setup.add_argument("steps", nargs="*", metavar="STEP", choices=(*SETUP_STEPS, []),
+                       help=f"only these: {', '.join(SETUP_STEPS)}")
+    setup.add_argument("--answers", type=Path, metavar="FILE", help="take the answers from this file, and ask nobody")
+    setup.add_argument("--dry-run", action="store_true", help="with --answers: show what would be done, and do nothing")
+    setup.add_argument("--example", action="store_true", help="print a file of answers, each with its default")
 
 
 def _add_replay(replay: argparse.ArgumentParser) -> None:
