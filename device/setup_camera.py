@@ -1,28 +1,33 @@
 """The camera's trial in `doorstep setup`: what it gives, as numbers.
 
 Rule 1: no picture is shown, kept or passed on; of each frame there is a mean.
-Rule 2: it is opened, and judged, as `see` does it.
+Rule 2: the process that opens it has nothing else: it is confined as `see` is, and says six numbers.
 Rule 3: a driver that hangs is waited for ANSWER_MOST_S, and no longer.
 """
 
 from __future__ import annotations
 
-import contextlib
-import queue
-import threading
+import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 
-from device.config import Config
-from device.errors import CameraError
+from device import sandbox
+from device.config import Broker, Config, parse, to_toml
+from device.errors import CameraError, DoorstepError
+from device.sandbox_calls import Role
 from device.see.camera import open_camera
 from device.see.detector import Detector
 from device.see.detector_cells import Grid
 from device.see.frame import Frame
 from device.see.health import DARK_LEVELS, LEAST_STRUCTURE_LEVELS, Health
 from device.see.mask import watched
-from device.walk_eye import STOP_MOST_S
+from device.stopping import die_with_parent
 
 LASTS_S = 5.0  # the noise is known after 1.5 s, a camera's exposure settles within 2
 ANSWER_MOST_S = 20.0  # opening, LASTS_S, and the 5 s after which silence is an error
@@ -35,15 +40,16 @@ class Seen:
     """What the camera gave."""
 
     frames_per_s: float
-    width_px: int
-    height_px: int
+    width_px: float
+    height_px: float
     brightness_levels: float  # mean of what is watched in the last frame, 0 to 255
     noise_levels: float  # as the detector says
     structure_levels: float  # as it judges whether the view is blocked
 
     def in_words(self, wanted_per_s: float) -> str:
         """Say it in one line."""
-        return (f"{self.frames_per_s:.1f} frames/s of {wanted_per_s:g}, {self.width_px} x {self.height_px}, grey; "
+        size = f"{self.width_px:.0f} x {self.height_px:.0f}"
+        return (f"{self.frames_per_s:.1f} frames/s of {wanted_per_s:g}, {size}, grey; "
                 f"brightness {self.brightness_levels:.0f} of 255, noise {self.noise_levels:.1f}, "
                 f"structure {self.structure_levels:.1f}")
 
@@ -85,24 +91,40 @@ def measure(frames: Iterator[Frame], config: Config, lasts_s: float = LASTS_S) -
 
 
 def look(config: Config) -> Seen:
-    """Open the configured camera, look for LASTS_S, and let it go. Raise CameraError, or what opening raises."""
-    answer: queue.SimpleQueue[Seen | Exception] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            with contextlib.closing(open_camera(config.camera)) as camera:
-                answer.put(measure(camera.frames(), config))
-        except Exception as error:  # noqa: BLE001 - it is raised where somebody waits
-            answer.put(error)
-
-    thread = threading.Thread(target=run, name="setup camera", daemon=True)
-    thread.start()
-    try:
-        found = answer.get(timeout=ANSWER_MOST_S)
-    except queue.Empty:
+    """Have a process that has the camera alone look for LASTS_S. Raise CameraError."""
+    command = [sys.executable, "-m", "device.setup_camera", str(os.getpid())]
+    try:  # a session of its own: Ctrl-C reaches us, and ends it
+        done = subprocess.run(command, input=to_toml(replace(config, broker=Broker())), capture_output=True, text=True,
+                              timeout=ANSWER_MOST_S, start_new_session=True, check=False,
+                              env={**os.environ, "OPENBLAS_NUM_THREADS": "1"})  # else numpy has threads before it
+    except subprocess.TimeoutExpired:
         raise CameraError(f"the camera does not answer within {ANSWER_MOST_S:g} s",
                           "unplug it, and plug it in again") from None
-    thread.join(STOP_MOST_S)  # so that whoever comes next finds it free
-    if isinstance(found, Exception):
-        raise found
-    return found
+    try:
+        said = json.loads(done.stdout)
+        if done.returncode == 0:
+            return Seen(**{item.name: float(said[item.name]) for item in fields(Seen)})
+        raise CameraError(str(said["message"]), str(said["hint"]))
+    except (ValueError, KeyError, TypeError):
+        why = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+        raise CameraError(f"the camera's trial ended: {why[0]}", "try: doorstep walk") from None
+
+
+def main() -> int:
+    """`python -m device.setup_camera PARENT_PID`, settings on standard input: look, confined as `see` is, and print."""
+    die_with_parent(int(sys.argv[1]), signal.SIGKILL)
+    config = parse(sys.stdin.read())
+    drawn = config.camera.source in ("porch", "file")
+    role = Role.SEE if drawn else Role.CAMERA
+    try:
+        sandbox.give_up(role, reads=[Path(config.camera.path)] if config.camera.source == "file" else [])
+        sandbox.shut(role)
+        print(json.dumps(asdict(measure(open_camera(config.camera).frames(), config))), flush=True)
+        os._exit(0)  # closing a driver that hangs does not return; the process's end lets it go
+    except DoorstepError as error:
+        print(json.dumps({"message": error.message, "hint": error.hint}), flush=True)
+        return error.exit_status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -69,7 +69,8 @@ class Screen:
         print(f"\n{self._in(BOLD, f'{number}  {words}')}")
 
     def say(self, words: str, colour: str = "") -> None:
-        """Say a paragraph, wrapped to the window."""
+        """Say a paragraph, wrapped to the window; what a terminal would obey is not in it."""
+        words = "".join(letter if letter.isprintable() else "?" for letter in words)
         width = min(shutil.get_terminal_size().columns - 1, MOST_COLUMNS)
         below = INDENT * (2 if words.startswith("- ") else 1)
         filled = textwrap.fill(words, width, initial_indent=INDENT, subsequent_indent=below, break_long_words=False,
@@ -107,7 +108,7 @@ class Terminal(Screen):
                     raise ConfigError(f"{shown(value)} is not allowed", f"allowed: {allowed}")
                 test(value)
             except DoorstepError as error:
-                self.say(f"{error.message}. {error.hint}", RED)
+                self.say(f"{error.message}; {error.hint}", RED)
             else:
                 return value
 
@@ -189,7 +190,7 @@ class File(Screen):
 def _typed(value: object) -> str:
     """A value as a person would type it."""
     if isinstance(value, bool):
-        return "y" if value else "n"
+        return "Y/n" if value else "y/N"
     return " ".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
 

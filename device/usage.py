@@ -204,7 +204,7 @@ def parser(runs: Mapping[str, Run], word: str = "") -> argparse.ArgumentParser:
 
 
 def _add_setup(setup: argparse.ArgumentParser) -> None:
-    setup.add_argument("steps", nargs="*", metavar="STEP", choices=(*SETUP_STEPS, []),
+    setup.add_argument("steps", nargs="*", metavar="STEP", choices=(*SETUP_STEPS, []),  # []: argparse asks for none too
                        help=f"only these: {', '.join(SETUP_STEPS)}")
     setup.add_argument("--answers", type=Path, metavar="FILE", help="take the answers from this file, and ask nobody")
     setup.add_argument("--dry-run", action="store_true", help="with --answers: show what would be done, and do nothing")
