@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench bench-detector test-camera test-board test-power test-privacy test-install test-oldest test-wheels man clean need-venv need-mosquitto
+.PHONY: help demo test check bench bench-detector test-camera test-board test-power test-privacy test-install test-oldest test-wheels man drawings clean need-venv need-mosquitto
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,9 @@ test-oldest: need-mosquitto $(VENV)-oldest/.test  ## the suite with the oldest l
 
 man: $(VENV)/.test  ## write the manual page, deploy/doorstep.1, from what --help says
 	$(BIN)/python deploy/man.py
+
+drawings: $(VENV)/.test  ## draw the wiring and the walk test into deploy/
+	$(BIN)/python deploy/draw.py
 
 clean:  ## remove what the targets have made
 	rm -rf $(VENV) $(VENV)-oldest $(VENV)-peers .camera .board .install .mypy_cache .ruff_cache .pytest_cache .hypothesis
