@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from device import setup_answers
+from device.config import Broker
 from device.errors import DoorstepError
 from device.notify import LINES
 from device.setup_job import Job
@@ -38,9 +39,10 @@ def setup(path: Path, answers: Path | None, names: Sequence[str], *, write: bool
     job = Job(path, talk)
     talk.say(f"Doorstep's first set-up, for {path.absolute()}. Ctrl-C leaves it at any time; the same command goes on "
              "from there. Nothing is changed that was not shown before.")
+    broker = job.config.broker
     try:
         with ExitStack() as stack:
-            tried = _free(talk, [name for name in names or STEPS if name in HANDS_ON], stack)
+            tried = _free(job, [name for name in names or STEPS if name in HANDS_ON], stack)
             for number, (name, step) in enumerate(STEPS.items(), start=1):
                 if not names or name in names:
                     talk.title(number, step.title)
@@ -49,7 +51,7 @@ def setup(path: Path, answers: Path | None, names: Sequence[str], *, write: bool
         print()
         talk.say("Left. What was agreed to is done and kept; the same command goes on from here.")
         return 130
-    _finish(job)
+    _finish(job, broker)
     return 0
 
 
@@ -65,17 +67,18 @@ def _go(job: Job, name: str, *, named: bool, tried: bool) -> None:
         step.do(job)
 
 
-def _free(talk: Talk, names: Sequence[str], stack: ExitStack) -> bool:
+def _free(job: Job, names: Sequence[str], stack: ExitStack) -> bool:
     """Whether camera, pins and the door's place at the broker are free, or were freed."""
     states = [shown(name) for name in LINES]
     if not names or not any(state.get("ActiveState") in ("active", "activating") for state in states):
         return True
     for name, state in zip(LINES, states, strict=True):
-        talk.say(f"doorstep-{name} runs: {read(name, state).says or 'says nothing'}")
-    if not talk.agree("Stop the services while camera, button and alerts are tried, and start them again after?"):
+        job.talk.say(f"doorstep-{name} runs: {read(name, state).says or 'says nothing'}")
+    if not job.talk.agree("Stop the services while camera, button and alerts are tried, and start them again after?"):
         return False
     _systemctl("stop", *_UNITS)
     stack.callback(_systemctl, "start", "doorstep.target")
+    job.restarted = True
     return True
 
 
@@ -85,12 +88,13 @@ def _systemctl(*words: str) -> None:
         raise DoorstepError(f"systemctl {words[0]}: {done.stderr.strip()}", "try: sudo doorstep setup")
 
 
-def _finish(job: Job) -> None:
+def _finish(job: Job, broker: Broker) -> None:
     installed = bool(shown("tell").get("LoadState") == "loaded")
     left = list(dict.fromkeys(job.left))
-    if installed and job.changed:
-        left.insert(0, "let the services take the new settings: sudo systemctl restart doorstep.target; "
-                       "where the broker is another one: sudo deploy/install.sh")
+    if installed and job.config.broker != broker:
+        left.insert(0, "let the services reach this broker, and no other: sudo deploy/install.sh")
+    elif installed and job.changed and not job.restarted:
+        left.insert(0, "let the services take the new settings: sudo systemctl restart doorstep.target")
     elif not installed and job.path.exists():
         left.append(f"watch: doorstep run --config {job.path}")
     if installed:

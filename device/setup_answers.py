@@ -42,7 +42,7 @@ class Answers(Checked):
     password_file: str = setting("", checks.text(1000), "a file with the password, which only you may read")
     phone: str = setting("", checks.matches(r"([a-z0-9][a-z0-9_-]{0,31})?", "a plain name, such as anna"),
         "a name for the first phone, such as anna; nothing: none now")
-    alert: bool = setting(True, checks.flag, "send a test alert?")
+    alert: bool = setting(True, checks.flag, "send a test alert, now that the phone is paired?")
 
 
 FIELDS = {item.name: item for item in dataclasses.fields(Answers)}

@@ -42,7 +42,8 @@ class Job:
     path: Path  # its doorstep.toml
     talk: Talk
     left: list[str] = field(default_factory=list)  # what the owner still has to do, in words
-    changed: bool = False
+    changed: bool = False  # doorstep.toml
+    restarted: bool = False  # the services will be, and so take what was changed
 
     @property
     def folder(self) -> Path:
