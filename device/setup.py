@@ -19,7 +19,7 @@ from device.errors import DoorstepError
 from device.notify import LINES
 from device.setup_job import Job
 from device.setup_steps import STEPS
-from device.setup_talk import GREEN, YELLOW, File, Talk, Terminal
+from device.setup_talk import GREEN, RED, YELLOW, File, Talk, Terminal
 from device.status import read, shown
 from device.usage import INSTALLED
 
@@ -60,11 +60,17 @@ def _go(job: Job, name: str, *, named: bool, tried: bool) -> None:
     if name in HANDS_ON and not tried:
         job.talk.say("The services have it: see doorstep status.")
         return
-    done = "" if named else step.done(job)
-    if done:
-        job.talk.say(f"Done already: {done}", GREEN)
-    else:
-        step.do(job)
+    try:
+        done = "" if named else step.done(job)
+        if done:
+            job.talk.say(f"Done already: {done}", GREEN)
+        else:
+            step.do(job)
+    except DoorstepError as error:
+        if not job.talk.patient:
+            raise
+        job.talk.say(f"{error.message}; {error.hint}", RED)
+        job.left.append(f"{step.title.lower()}, again: doorstep setup {name}")
 
 
 def _free(job: Job, names: Sequence[str], stack: ExitStack) -> bool:

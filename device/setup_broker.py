@@ -18,6 +18,7 @@ from pathlib import Path
 from broker import book as books
 from broker import running, usage
 from broker.book import Book
+from broker.names import device_user
 from device.config import Broker
 from device.errors import ConfigError, DoorstepError
 from device.setup_answers import HERE, NONE
@@ -73,15 +74,16 @@ def _here(job: Job) -> None:
         _command(root, "device", "remove", door)
     _command(root, "device", "add", door)
     papers = root / "devices" / door
-    user = next(line.split('"')[1] for line in (papers / "doorstep.toml").read_text().splitlines() if "user" in line)
-    _name(job, Broker(host="localhost" if "localhost" in book.hosts else book.hosts[0], port=book.port,
-                      ca_file=str(papers / "ca.crt"), user=user, password_file=str(papers / "password")))
-    if job.config.broker.host:
+    if _name(job, Broker(host="localhost" if "localhost" in book.hosts else book.hosts[0], port=book.port,
+                         ca_file=str(papers / "ca.crt"), user=device_user(door),
+                         password_file=str(papers / "password"))):
         shutil.rmtree(papers)  # they are where they belong
+    else:
+        job.left.append(f"carry {papers} to the door: its old password is no longer good")
 
 
-def _name(job: Job, broker: Broker) -> None:
-    """Put what belongs to `broker` beside doorstep.toml, and name it there."""
+def _name(job: Job, broker: Broker) -> bool:
+    """Put what belongs to `broker` beside doorstep.toml, and name it there; whether that was agreed to."""
     wanted: dict[str, object] = {"broker.host": broker.host, "broker.port": broker.port}
     if broker.user:
         wanted["broker.user"] = broker.user
@@ -91,7 +93,7 @@ def _name(job: Job, broker: Broker) -> None:
         if source:
             wanted[f"broker.{key}"] = name
             files.append(Paper(Path(source), name, secret))
-    job.propose(wanted, files)
+    return job.propose(wanted, files)
 
 
 def is_served(job: Job) -> str:

@@ -51,9 +51,14 @@ class Job:
         return self.path.absolute().parent
 
     @property
+    def installed(self) -> bool:
+        """Whether it is the services' own."""
+        return self.path.absolute() == INSTALLED
+
+    @property
     def broker_folder(self) -> Path:
         """Where a broker on this machine has its files."""
-        return broker_usage.DIR if self.path == INSTALLED else self.folder / "broker"
+        return broker_usage.DIR if self.installed else self.folder / "broker"
 
     @property
     def config(self) -> Config:
@@ -70,18 +75,21 @@ class Job:
         except (OSError, UnicodeError) as error:
             raise ConfigError(f"{self.path}: {error}", "is it yours to read? often: sudo doorstep setup") from None
 
-    def propose(self, wanted: Mapping[str, object], papers: Sequence[Paper] = ()) -> None:
-        """Show what would change in doorstep.toml; if that is agreed to, have the papers beside it, and change it."""
+    def propose(self, wanted: Mapping[str, object], papers: Sequence[Paper] = ()) -> bool:
+        """Show what would change in doorstep.toml; if that is agreed to, have the papers beside it, and change it.
+
+        Return whether it is as wanted. Raise ConfigError where it cannot be written.
+        """
         real = Path(os.path.realpath(self.path))  # a link stays a link
         text = self._text() if real.exists() else NEW_FILE
         after = settings_file.edited(text, wanted, str(self.path), real.parent)
         if after == text and not papers:
-            return
+            return True
         self.talk.lines(list(changes(text if real.exists() else "", after, self.path.name)))
         beside = "".join(f", and {paper.name} beside it" for paper in papers)
         if not self.talk.agree(f"Write this to {self.path}{beside}?"):
             self.talk.say("Nothing was written.")
-            return
+            return False
         try:
             for paper in papers:
                 self._adopt(paper)
@@ -92,6 +100,7 @@ class Job:
             raise ConfigError(f"{error.filename or self.path}: {error.strerror}",
                               "is its folder there, and may you write it? often: sudo doorstep setup") from None
         self.changed = True
+        return True
 
     def _adopt(self, paper: Paper) -> None:
         target = self.folder / paper.name
@@ -100,7 +109,7 @@ class Job:
         write_synced(target, paper.source.read_bytes())
         if not paper.secret:
             target.chmod(settings_file.NEW_MODE)
-        elif self.path == INSTALLED and os.geteuid() == 0:
+        elif self.installed and os.geteuid() == 0:
             owner = pwd.getpwnam(TELLER)
             os.chown(target, owner.pw_uid, owner.pw_gid)
 

@@ -30,6 +30,8 @@ Test = Callable[[Any], object]  # raises DoorstepError where an answer cannot be
 class Talk(Protocol):
     """Says things, and gets answers."""
 
+    patient: bool  # whether somebody is there who can mend what failed, and go on
+
     def title(self, number: int, words: str) -> None:
         """Begin a step."""
 
@@ -89,6 +91,8 @@ class Screen:
 class Terminal(Screen):
     """A person. Ctrl-C and Ctrl-D end it, as KeyboardInterrupt and EOFError."""
 
+    patient = True
+
     def __init__(self) -> None:
         for stream, name in ((sys.stdin, "input"), (sys.stdout, "output")):
             if stream is None or not stream.isatty():
@@ -145,6 +149,8 @@ class Terminal(Screen):
 
 class File(Screen):
     """A file of answers; `write`: whether what is shown is done too."""
+
+    patient = False
 
     def __init__(self, answers: Answers, *, write: bool) -> None:
         super().__init__(sys.stdout.isatty() and "NO_COLOR" not in os.environ)

@@ -177,6 +177,19 @@ def test_in_a_terminal_r_is_the_button_and_the_terminal_is_given_back(here: Path
         assert window.end() == 0
 
 
+def test_what_fails_is_said_and_left_for_later_and_the_rest_goes_on(here: Path) -> None:
+    """Whose broker's files are damaged can still name a key."""
+    (here / "broker").mkdir()
+    (here / "broker" / "doors.json").write_text("{}")
+    with Window("setup", "key", "broker", "alert") as window:
+        window.press(f"{OWNER}x\n".encode(), "cannot be read")
+        window.press(b"none\n", "The broker")
+        window.press(b"here\n", "is damaged")
+        window.wait("What is left to do")
+        assert "the broker, again: doorstep setup broker" in flat(window.read())
+        assert window.end() == 0
+
+
 # From a file
 
 
