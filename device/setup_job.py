@@ -23,6 +23,7 @@ from device.setup_talk import GREEN, PLAIN, RED, Talk
 from device.usage import INSTALLED
 
 NEW_FILE = "# Made by doorstep setup. All settings and their defaults: doorstep config example\n\n"
+BROKER = "doorstep-broker"  # in a checkout "broker" would be the program
 TELLER = "doorstep-tell"  # who reads the password of an installed door
 
 
@@ -58,7 +59,7 @@ class Job:
     @property
     def broker_folder(self) -> Path:
         """Where a broker on this machine has its files."""
-        return broker_usage.DIR if self.installed else self.folder / "broker"
+        return broker_usage.DIR if self.installed else self.folder / BROKER
 
     @property
     def config(self) -> Config:

@@ -25,13 +25,22 @@ from device.see.frame import Frame
 from device.settings_file import edited
 from device.setup_answers import FIELDS, Answers, example, load
 from device.setup_camera import Seen, measure
-from device.setup_job import Job
+from device.setup_job import BROKER, Job
 from device.setup_steps import STEPS
 from device.setup_talk import File, Terminal
 from device.usage import SETUP_STEPS
 from tests.broker_rig import House, Subscriber, as_phone, topics
 from tests.rig import doorstep, until
 from tests.window import Window
+
+
+class Own(House):
+    """A broker as setup makes it."""
+
+    @property
+    def root(self) -> Path:
+        return self.folder / BROKER
+
 
 OWNER = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"  # the age specification's
 QUIET = "camera = false\nalert = false\nbroker = 'none'\n"
@@ -179,13 +188,13 @@ def test_in_a_terminal_r_is_the_button_and_the_terminal_is_given_back(here: Path
 
 def test_what_fails_is_said_and_left_for_later_and_the_rest_goes_on(here: Path) -> None:
     """Whose broker's files are damaged can still name a key."""
-    (here / "broker").mkdir()
-    (here / "broker" / "doors.json").write_text("{}")
+    (here / BROKER).mkdir()
+    (here / BROKER / "doors.json").write_text("{}")
     with Window("setup", "key", "broker", "alert") as window:
         window.press(f"{OWNER}x\n".encode(), "cannot be read")
         window.press(b"none\n", "The broker")
-        window.press(b"here\n", "is damaged")
-        window.wait("What is left to do")
+        window.press(b"here\n", "What is left to do")
+        assert "doors.json is damaged" in flat(window.read())
         assert "the broker, again: doorstep setup broker" in flat(window.read())
         assert window.end() == 0
 
@@ -207,7 +216,7 @@ def test_from_nothing_to_the_first_alert_on_the_phone_and_done_again_it_changes_
     here: Path, runtime_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The whole of it: broker, door, phone and alert, each by the product's own commands, against a real Mosquitto."""
-    house = House(here, runtime_folder / "broker")
+    house = Own(here, runtime_folder / "broker")
     options = f"--bind 127.0.0.1 --port {house.port} --memory {house.memory} --user {getpass.getuser()}"
     answers = (f"place = 'back door'\nkey = '{OWNER}'\ncamera = false\nhosts = ['127.0.0.1']\n"
                f"broker_options = '{options}'\nphone = 'anna'\n")
@@ -367,6 +376,15 @@ def test_on_pins_the_light_is_on_until_the_button_is_pressed(
 
 
 # What it changes
+
+
+def test_in_a_checkout_nothing_of_it_lies_among_the_program() -> None:
+    """Keys in a folder of code would go wherever the code goes."""
+    root = Path(__file__).parent.parent
+    ignored = (root / ".gitignore").read_text().splitlines()
+    for name in ("doorstep.toml", "answers.toml", "password", "ca.crt", f"{BROKER}/", "key.svg", "*.mp4"):
+        assert f"/{name}" in ignored
+    assert BROKER not in {path.name for path in root.iterdir() if list(path.glob("*.py"))}
 
 
 def test_only_what_is_wanted_is_changed_and_every_comment_stays(tmp_path: Path) -> None:
