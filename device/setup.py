@@ -8,6 +8,7 @@ Rule 3: services that it stops, to have the camera and the pins, it starts again
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -42,6 +43,8 @@ def setup(path: Path, answers: Path | None, names: Sequence[str], *, write: bool
     broker = job.config.broker
     try:
         with ExitStack() as stack:
+            for sign in (signal.SIGTERM, signal.SIGHUP):  # a window that is closed must not leave a door unwatched
+                stack.callback(signal.signal, sign, signal.signal(sign, signal.default_int_handler))
             tried = _free(job, [name for name in names or STEPS if name in HANDS_ON], stack)
             for number, (name, step) in enumerate(STEPS.items(), start=1):
                 if not names or name in names:

@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -416,21 +416,38 @@ case $1 in show) printf 'LoadState=loaded\\nActiveState=active\\nNRestarts=0\\nS
 """
 
 
-def test_services_that_have_the_camera_are_stopped_if_that_is_agreed_to_and_always_started_again(
-    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A set-up must not leave a door unwatched."""
+@pytest.fixture
+def done(here: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """A machine on which the services run; what was asked of its service manager since the last call."""
     (here / "bin").mkdir()
     log = here / "systemctl.log"
     (here / "bin" / "systemctl").write_text(SYSTEMCTL.format(log=log))
     (here / "bin" / "systemctl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{here}/bin:{os.environ['PATH']}")
 
-    def done() -> list[str]:
+    def said() -> list[str]:
         lines = [line.split()[0:2] for line in log.read_text().splitlines() if not line.startswith("show")]
         log.write_text("")
         return [" ".join(line) for line in lines]
 
+    return said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_services_are_started_again_whatever_ends_it(here: Path, done: Callable[[], list[str]], number: signal.Signals) -> None:
+    """A window that is closed, a network that goes: the door must not stay unwatched."""
+    with Window("setup", "camera") as window:
+        window.wait("Stop the services")
+        window.press(b"y\n", "Try the camera")
+        window.process.send_signal(number)
+        assert window.end() == 130
+    assert done() == ["stop doorstep.target", "start doorstep.target"]
+
+
+def test_services_that_have_the_camera_are_stopped_if_that_is_agreed_to_and_always_started_again(
+    here: Path, done: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A set-up must not leave a door unwatched."""
     assert answered(here, QUIET, "camera") == 0
     assert done() == ["stop doorstep.target", "start doorstep.target"]
     assert "sudo doorstep verify" in said_of(capsys)
