@@ -204,11 +204,16 @@ def parser(runs: Mapping[str, Run], word: str = "") -> argparse.ArgumentParser:
 
 
 def _add_setup(setup: argparse.ArgumentParser) -> None:
-    setup.add_argument("steps", nargs="*", metavar="STEP", choices=(*SETUP_STEPS, []),  # []: argparse asks for none too
-                       help=f"only these: {', '.join(SETUP_STEPS)}")
+    setup.add_argument("steps", nargs="*", metavar="STEP", type=_step, help=f"only these: {', '.join(SETUP_STEPS)}")
     setup.add_argument("--answers", type=Path, metavar="FILE", help="take the answers from this file, and ask nobody")
     setup.add_argument("--dry-run", action="store_true", help="with --answers: show what would be done, and do nothing")
     setup.add_argument("--example", action="store_true", help="print a file of answers, each with its default")
+
+
+def _step(text: str) -> str:
+    if text not in SETUP_STEPS:
+        raise argparse.ArgumentTypeError(f"{text} is none; they are: {', '.join(SETUP_STEPS)}")
+    return text
 
 
 def _add_replay(replay: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import subprocess
 import xml.etree.ElementTree as ET
@@ -24,6 +25,15 @@ def script(name: str) -> dict[str, Any]:
 
 def words(drawing: str) -> list[str]:
     return [(element.text or "").replace("\N{NO-BREAK SPACE}", " ") for element in ET.fromstring(drawing).iter()]
+
+
+def said(drawing: str) -> str:
+    """What stands on a screen, whatever the cells show and however it is cut into pieces."""
+    return " ".join(re.sub("[·█▓▒░\\d]+", " ", " ".join(words(drawing))).split())
+
+
+def lit(drawing: str) -> int:
+    return sum(len(re.findall("██|▓▓|▒▒|░░", line)) for line in words(drawing))
 
 
 def test_the_manual_page_is_what_help_says_today() -> None:
@@ -51,8 +61,11 @@ def test_the_drawings_are_what_the_product_is_today() -> None:
     """Whoever wires by a drawing must not wire by an old one. If this fails: make drawings, and look at them."""
     draw = script("draw.py")
     assert (DEPLOY / "wiring.svg").read_text() == draw["wiring"]()
-    assert (DEPLOY / "walk.svg").read_text() == draw["walk"]()
-    assert "motion at front door" in words(draw["walk"]())
+    kept, made = (DEPLOY / "walk.svg").read_text(), draw["walk"]()
+    assert said(kept) == said(made)
+    assert "motion at front door" in said(made)
+    assert 5 < lit(made) < 30
+    assert abs(lit(kept) - lit(made)) < 4  # another NumPy rounds otherwise, and a cell more or less is seen to change
 
 
 @pytest.mark.parametrize(("button", "light"), [(17, 27), (23, 5), (0, 1), (26, 21), (2, 3), (13, 19)])

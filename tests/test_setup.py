@@ -112,6 +112,13 @@ def test_an_answer_that_cannot_be_is_one_line_and_a_hint_and_changes_nothing_mor
     assert (here / "doorstep.toml").read_text() == PORCH
 
 
+def test_a_step_that_is_none_is_answered_with_those_there_are() -> None:
+    """Whoever mistypes learns the right word."""
+    done = doorstep("setup", "camara")
+    assert done.returncode == 2
+    assert "they are: place, camera, button" in done.stderr
+
+
 def test_without_a_terminal_it_says_how_to_answer_beforehand(here: Path) -> None:
     """In a pipe, from cron, over ssh without -t."""
     done = doorstep("setup")
