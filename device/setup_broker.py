@@ -19,7 +19,7 @@ from broker import book as books
 from broker import running, usage
 from broker.book import Book
 from broker.names import device_user
-from device.config import Broker
+from device.config import Broker, Config
 from device.errors import ConfigError, DoorstepError
 from device.setup_answers import HERE, NONE
 from device.setup_job import Job, Paper
@@ -155,7 +155,7 @@ def alert(job: Job) -> None:
         talk.say(f"It was not sent: {trouble}", RED)
         job.left.append("send a test alert: doorstep setup alert")
         return
-    words = Words(config.id, config.place).alert(Alert.MOTION, 0).payload
+    words = _words(config).alert(Alert.MOTION, 0).payload
     talk.say(f'The broker has taken "{words}".', GREEN)
     if talk.seen("Does the phone show it?") is False:
         talk.say("Then look at the app: is it connected, is its battery use unrestricted, are notifications on? "
@@ -163,10 +163,14 @@ def alert(job: Job) -> None:
         job.left.append("have the phone show a test alert: doorstep setup alert")
 
 
+def _words(config: Config) -> Words:
+    return Words(config.id, config.place)
+
+
 def send(job: Job) -> str:
     """Send the words for motion over a connection as `tell` has it; return what went wrong, or nothing."""
     config = job.config
-    words = Words(config.id, config.place)
+    words = _words(config)
     try:
         secrets = credentials.load(config.broker)
     except DoorstepError as error:
