@@ -159,9 +159,8 @@ class File(Screen):
     def ask(self, key: str, default: object = None, test: Test = bool) -> Any:
         """Return what the file says, else the default."""
         value = getattr(self._answers, key)
-        if default is not None and value == FIELDS[key].default:
-            value = default
-        if not isinstance(value, bool):
+        if not isinstance(value, bool):  # a finger that a person is asked for is not expected of a file
+            value = default if default is not None and value == FIELDS[key].default else value
             self.say(f"{key}: {_typed(value) or 'nothing'}")
         test(value)
         return value

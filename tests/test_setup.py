@@ -215,6 +215,7 @@ def test_a_dry_run_shows_everything_and_changes_nothing(here: Path, capsys: pyte
     said = said_of(capsys)
     for words in ('+place = "back door"', '+id = "back-door"', f'+recipients = ["{OWNER}"]', "no (--dry-run)"):
         assert words in said
+    assert "- try the button and the light: doorstep setup button" in said  # nobody was asked to press it
     assert set(contents(here)) == {"doorstep.toml", "answers.toml"}
     assert (here / "doorstep.toml").read_text() == PORCH
 

@@ -27,7 +27,7 @@ def test_an_installed_door_is_tried_and_watches_again(machine: Machine) -> None:
     before = toml.read_text()
     said = " ".join(machine.run("doorstep", "setup", "--answers", "/root/answers.toml").split())
     for words in ("doorstep-see runs: watching", "Stop the services", 'Done already: "motion at back door"', "frames/s of 10, 160 x 120",
-                  "There is no button on this machine", "can open clips", "Done already: localhost:1883",
+                  "try the button and the light: doorstep setup button", "can open clips", "Done already: localhost:1883",
                   'The broker has taken "motion at back door"', "sudo doorstep verify"):
         assert words in said, said
     assert toml.read_text() == before
