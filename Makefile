@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench bench-detector soak test-camera test-board test-power test-privacy test-install test-oldest test-wheels deb test-deb clean need-venv need-mosquitto
+.PHONY: help demo test check bench bench-detector soak test-camera test-board test-power test-privacy test-install test-oldest test-wheels deb test-deb man drawings clean need-venv need-mosquitto
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,12 @@ deb: $(VENV)-build/.made  ## the Debian packages, for arm64 and amd64, in dist/
 
 test-oldest: need-mosquitto $(VENV)-oldest/.test  ## the suite with the oldest libraries allowed (Python 3.11)
 	$(VENV)-oldest/bin/python -m pytest -p no:cacheprovider
+
+man: $(VENV)/.test  ## write the manual page, deploy/doorstep.1, from what --help says
+	$(BIN)/python deploy/man.py
+
+drawings: $(VENV)/.test  ## draw the wiring and the walk test into deploy/
+	$(BIN)/python deploy/draw.py
 
 clean:  ## remove what the targets have made
 	rm -rf $(VENV) $(VENV)-oldest $(VENV)-peers $(VENV)-build dist .camera .board .install .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,6 +15,7 @@ from broker.pairing import Pairing, door_toml
 from device import config, versions
 from device.config import Config
 from device.errors import ConfigError
+from device.setup_job import NEW_FILE
 from device.walk_model import Settings
 from device.walk_save import save
 
@@ -103,5 +104,5 @@ def test_whatever_writes_a_file_says_of_which_version_it_is(tmp_path: Path) -> N
     installer = (ROOT / "deploy" / "install.sh").read_text()
     written = re.search(r'echo "(version = \d+)"', installer)
     assert written
-    for text in (config.example(), config.to_toml(Config()), door_toml(paper, "front-door"), (tmp_path / "walked.toml").read_text(), written[1]):
+    for text in (config.example(), config.to_toml(Config()), door_toml(paper, "front-door"), (tmp_path / "walked.toml").read_text(), NEW_FILE, written[1]):
         assert tomllib.loads(text)["version"] == versions.VERSION

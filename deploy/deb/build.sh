@@ -57,6 +57,7 @@ files() {
 papers() { # ARCHITECTURE
     local doc=/usr/share/doc/doorstep file
     for file in README.md PRIVACY.md CLIPS.md deploy/README.md broker/README.md; do have "$project/$file" "$doc/$file"; done
+    gzip -9n < "$deploy/doorstep.1" > "$root/usr/share/man/man1/doorstep.1.gz"
     have "$here/lintian-overrides" /usr/share/lintian/overrides/doorstep
     gzip -9n < "$project/CHANGELOG.md" > "$root$doc/NEWS.md.gz"
     printf 'doorstep (%s) stable; urgency=medium\n\n  * See NEWS.md.gz.\n\n -- The Doorstep authors <doorstep@localhost>  %s\n' \
@@ -66,7 +67,7 @@ papers() { # ARCHITECTURE
 
 package() { # ARCHITECTURE MACHINE
     root=$work/$1
-    mkdir -p "$root"/{DEBIAN,usr/bin,usr/sbin}
+    mkdir -p "$root"/{DEBIAN,usr/bin,usr/sbin,usr/share/man/man1}
     program "$2"
     files
     papers "$1"
