@@ -135,6 +135,22 @@ def test_a_clock_that_jumps_cannot_date_a_message_before_boot_or_after_now(
     assert 0 <= received.sent_s <= time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+@pytest.mark.parametrize("step_s", [-90_000.0, 90_000.0], ids=["a day back", "a day ahead"])
+def test_a_clock_that_jumps_while_a_message_waits_dates_it_no_earlier_than_the_last_look(
+    link: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    """Or a visitor of this moment would be told as one of yesterday."""
+    writer, reader = link
+    receiver = fresh(reader)
+    assert list(receiver.receive()) == []
+    looked_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    writer.send(b"M")
+    true_time = time.time
+    monkeypatch.setattr(time, "time", lambda: true_time() + step_s)
+    (received,) = receiver.receive()
+    assert looked_s - 0.5 <= received.sent_s <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def test_inv_a_dead_teller_cannot_stop_the_eye_nor_lose_count(link: tuple[socket.socket, socket.socket]) -> None:
     """With nobody reading, sending returns at once and counts."""
     writer, _reader = link
