@@ -1,5 +1,5 @@
 # `make` lists the targets. Each does all its own set-up in .venv; nothing outside this folder is changed,
-# but for `make test`, which installs with apt what the tests need (Mosquitto, age, FFmpeg, OpenSSL, strace), and says so.
+# but for `make test`, which installs with apt what the tests need (Mosquitto, age, FFmpeg, OpenSSL, strace, tshark), and says so.
 
 PYTHON ?= python3
 VENV   := .venv
