@@ -47,7 +47,9 @@ def door(house: House, home: HomeAssistant, tmp_path: Path) -> Iterator[Teller]:
         home.shows(STATUS, "watching")
         home.shows(MOTION, "off")
         home.shows(RECORDING, "off")
+        until(lambda: home.changes(MOTION)[-1:] == ["off"], "the change to be heard of too")
         yield door
+    home.shows(STATUS, "unavailable")
 
 
 def test_the_door_is_one_device_and_what_it_has_is_named_and_of_its_kind(door: Teller, home: HomeAssistant) -> None:
@@ -66,11 +68,15 @@ def test_the_door_is_one_device_and_what_it_has_is_named_and_of_its_kind(door: T
 def test_motion_goes_on_and_off_and_an_alert_is_one_event(door: Teller, home: HomeAssistant) -> None:
     """An automation that rings twice for one visitor is switched off by its owner."""
     before, told = len(home.changes(MOTION)), len(home.changes(ALERT))
-    for _ in range(3):
+
+    def changed(times: int) -> None:
+        until(lambda: len(home.changes(MOTION)) >= before + times, lambda: f"{times} changes; {home.changes(MOTION)[before:]}")
+
+    for visitor in range(3):
         assert door.sender.send(SeeToTell.MOTION_STARTED)
-        home.shows(MOTION, "on")
+        changed(2 * visitor + 1)
         assert door.sender.send(SeeToTell.MOTION_ENDED)
-        home.shows(MOTION, "off")
+        changed(2 * visitor + 2)
     until(lambda: len(home.changes(ALERT)) == told + 3, lambda: f"three events; {home.changes(ALERT)[told:]}")
     assert home.changes(MOTION)[before:] == ["on", "off"] * 3
     assert home.states()[ALERT]["attributes"]["event_type"] == "motion"
