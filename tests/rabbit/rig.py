@@ -127,6 +127,6 @@ class Rabbit:
 
 def program(name: str) -> str:
     found = [path for folder in ("erlang/bin", "rabbitmq/lib/*/sbin")
-             for path in Path(os.environ[RABBIT], "root/usr/lib").glob(f"{folder}/{name}")]
+             for path in Path(os.environ[RABBIT]).absolute().joinpath("root/usr/lib").glob(f"{folder}/{name}")]
     assert found, f"{name} is missing; `make test-rabbit` puts it into {os.environ[RABBIT]}"
     return str(found[0])
