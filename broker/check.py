@@ -75,6 +75,25 @@ def check(root: Path, book: Book, now: dt.datetime) -> list[Finding]:
     return found
 
 
+def from_outside(host: str, port: int, tls: ssl.SSLContext) -> list[Finding]:
+    """Try what a stranger can, without any password: to come in, in plaintext, with an old TLS, with a large packet.
+
+    For a broker of which we have no user but a door's: it would take that door's place.
+    """
+    trials = (
+        ("as nobody", Visitor(host, port, tls), STRANGER),
+        ("in plaintext", Visitor(host, port, None), NO_TLS),
+        ("with TLS 1.1", Visitor(host, port, _old_tls()), OLD_TLS),
+        # Its first packet is too large, which is seen before who it is.
+        (f"with more than {PACKET_MOST_BYTES} bytes", Visitor(host, port, tls, "x" * PACKET_MOST_BYTES), LARGE),
+    )
+    found = []
+    for what, visitor, refusals in trials:
+        with visitor:
+            found.append(Finding(visitor.received in refusals, what, visitor.received))
+    return found
+
+
 def _inside(root: Path, book: Book, now: dt.datetime) -> list[Finding]:
     pem = needed(Folder(root), "server.crt")
     days = (certificates.read_certificate(pem, "server.crt").not_valid_after_utc - now).days

@@ -7,6 +7,7 @@ Rule 2: what is missing, unknown or there twice is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from device.errors import ConfigError
 
@@ -28,3 +29,12 @@ def handed(environment: Mapping[str, str], pid: int, hint: str, first: str, *mor
         raise ConfigError(f"no socket to hear `{first}` on", hint)
     raise ConfigError(f"{count} sockets called {', '.join(names)}: which is whose?",
                       "FileDescriptorName= in their units: " + ", ".join((first, *more)))
+
+
+def given(options: Mapping[str, object], environment: Mapping[str, str], pid: int) -> set[int]:
+    """Return the descriptors that came with the start by name: ends of links, sockets of systemd, the configuration."""
+    fds = {value for name, value in options.items() if name.endswith("_fd") and isinstance(value, int)}
+    if environment.get("LISTEN_PID") == str(pid):
+        fds |= set(range(_START, _START + int(environment.get("LISTEN_FDS", "0"))))
+    path = Path(str(options["config"] or ""))
+    return fds | ({int(path.name)} if path.parent == Path("/proc/self/fd") else set())

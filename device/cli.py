@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; return its exit status."""
-    whole = parser(RUNS)
-    options = whole.parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    whole = parser(RUNS, words[0] if words else "")
+    options = whole.parse_args(words)
     if not hasattr(options, "run"):
         whole.print_help()
         return 2
@@ -35,9 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             from device.stopping import die_with_parent
 
-            # `tell` has a goodbye to say and `keep` a clip to finish; `see` has neither, and a hung camera would keep
-            # it from ending otherwise.
+            # `tell` has a goodbye to say and `keep` a clip to finish; `see` has a camera that may hang.
             die_with_parent(options.parent, signal.SIGKILL if options.run is _see else signal.SIGTERM)
+        if hasattr(options, "parent"):  # a process of the house
+            from device.activation import given
+            from device.sandbox import close_others
+
+            close_others(given(vars(options), os.environ, os.getpid()))
         status: int = options.run(options)
         sys.stdout.flush()
         return status
@@ -65,8 +70,7 @@ def _refuse(message: str, hint: str, status: int) -> int:
 def _config(options: argparse.Namespace) -> Config:
     from device import config
 
-    path = _config_file(options)
-    return config.Config() if path is None else config.load(path)
+    return config.load(path) if (path := _config_file(options)) else config.Config()
 
 
 def _config_file(options: argparse.Namespace) -> Path | None:
@@ -82,16 +86,25 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _see(options: argparse.Namespace) -> int:
+    from device import sandbox
     from device.activation import handed
+    from device.notify import Manager
+    from device.sandbox_calls import Role
+
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads would be of no use, and here too early
     from device.see.process import run
 
+    settings = _config(options)
+    role = Role.SEE if settings.camera.source in ("porch", "file") else Role.CAMERA
     keep_fd = options.keep_fd
     if keep_fd is None and os.environ.get("LISTEN_PID") == str(os.getpid()):
         keep_fd = handed(os.environ, os.getpid(), f"in its unit: ListenDatagram={KEEP_TO_SEE}", "keep")["keep"]
-    with ExitStack() as stack:
+    with ExitStack() as stack, Manager(os.environ) as manager:
         to_tell = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM, fileno=options.tell_fd))
         from_keep = stack.enter_context(socket.socket(fileno=keep_fd)) if keep_fd is not None else None
-        return run(_config(options), to_tell, options.socket if options.tell_fd is None else None,
+        sandbox.give_up(role, reads=[Path(settings.camera.path)] if settings.camera.source == "file" else [])
+        sandbox.shut(role)  # a lost camera is opened again: what that needs, `see` can do as long as it lives
+        return run(settings, to_tell, options.socket if options.tell_fd is None else None, manager=manager,
                    from_keep=from_keep, video_address=options.video_socket)
 
 
@@ -123,11 +136,23 @@ def _keep(options: argparse.Namespace) -> int:
 
         video_fd = options.video_fd
         if video_fd is None:
-            hint = f"try: systemd-socket-activate -l {VIDEO} doorstep keep; or: doorstep run"
+            hint = f"try: systemd-socket-activate --seqpacket -l {VIDEO} doorstep keep; or: doorstep run"
             video_fd = handed(os.environ, os.getpid(), hint, "video")["video"]
         video = stack.enter_context(socket.socket(fileno=video_fd))
         return run(_config(options), Links(link(options.tell_fd, options.tell_socket),
                                            link(options.see_fd, options.see_socket), video))
+
+
+def _status(options: argparse.Namespace) -> int:
+    from device.status import status
+
+    return status(options.config, options.json)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from device.verify import verify
+
+    return verify(options.config, options.pid, options.json)
 
 
 def _replay(options: argparse.Namespace) -> int:
@@ -159,13 +184,11 @@ def _walk(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from dataclasses import replace
-
     from device.config import Alerts, Camera, Config
     from device.demo import demo
 
     # A porch is busier than a door: two visitors in half a minute shall both be told.
-    settings = replace(Config(), camera=Camera(source=options.source), alerts=Alerts(cooldown_s=5.0))
+    settings = Config(camera=Camera(source=options.source), alerts=Alerts(cooldown_s=5.0))
     return demo(settings, forever=options.forever)
 
 
@@ -185,8 +208,8 @@ def _clips_open(options: argparse.Namespace) -> int:
     from device.keep.owner_key import default_path
     from device.keep.owner_open import Order, open_clip
 
-    identity = options.identity or default_path()
-    return open_clip(Order(options.clip, options.folder, identity, options.output, options.force))
+    return open_clip(Order(options.clip, options.folder, options.identity or default_path(), options.output,
+                           options.force))
 
 
 def _clips_verify(options: argparse.Namespace) -> int:
@@ -204,13 +227,14 @@ def _config_example(_options: argparse.Namespace) -> int:
 
 def _config_check(options: argparse.Namespace) -> int:
     from device import config
+    from device.keep.vault import read_recipients
     from device.tell import credentials
 
     settings = config.load(options.file)
-    if settings.broker.host:
-        credentials.load(settings.broker)
-    print(f'{options.file}: all right: "motion at {settings.place}" by way of '
-          f"{settings.broker.host or 'a broker of our own'}")
+    read_recipients(settings.recording.recipients)
+    credentials.load(settings.broker)
+    broker = settings.broker.host or "a broker of our own"
+    print(f'{options.file}: all right: "motion at {settings.place}" via {broker}')
     return 0
 
 
@@ -219,6 +243,8 @@ RUNS: dict[str, Run] = {
     "see": _see,
     "tell": _tell,
     "keep": _keep,
+    "status": _status,
+    "verify": _verify,
     "replay": _replay,
     "walk": _walk,
     "demo": _demo,

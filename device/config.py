@@ -96,8 +96,8 @@ class Recording(Checked):
         "where clips lie; left out, systemd's state directory or the user's own")
     longest_s: float = setting(60.0, checks.number(1, 3600, "seconds"), "a recording ends by itself after this")
     width_px: int = setting(1920, checks.number(160, 4096, "pixels", int),
-        "of the recorded picture; multiples of 32 suit all")
-    height_px: int = setting(1080, checks.number(120, 2304, "pixels", int), "of the recorded picture")
+        "of the recorded picture at most; its shape is the camera's")
+    height_px: int = setting(1080, checks.number(120, 2304, "pixels", int), "of the recorded picture at most")
     bitrate_mbit: float = setting(5.0, checks.number(0.2, 25, "Mbit/s"), "5 is 38 MB a minute")
     budget_mb: float = setting(2000.0, checks.number(1, 1e6, "MB"), "the most that all clips together may take")
     when_full: str = setting("refuse", checks.one_of("refuse", "delete-oldest"),

@@ -29,7 +29,7 @@ DOWN_AFTER_S = 5.0  # without a sign of life; five lost in a row is no accident
 RATE_PER_S = 4.0
 BURST = 32.0
 
-_SO_PASSRIGHTS = 83  # asm-generic/socket.h, Linux 6.16 and later
+SO_PASSRIGHTS = 83  # asm-generic/socket.h, Linux 6.16 and later
 _SO_TIMESTAMP = 29  # asm-generic/socket.h; Python's socket module names it from 3.14 on only
 _TIMEVAL = struct.Struct("@ll")  # SCM_TIMESTAMP's struct timeval on 64-bit Linux
 
@@ -146,13 +146,14 @@ class Receiver(Generic[M]):
         # A descriptor sent along would be closed by us, and closing can be made to block. Kernels that
         # cannot refuse it at the sender drop it unread: no room is given for one in receive().
         with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, _SO_PASSRIGHTS, 0)
+            sock.setsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS, 0)
         self._sock = sock
         self._words = {int(word): word for word in alphabet}
         # What an honest sender said while nobody read is not lost: it counts by when it was sent.
         self._rate = Bucket(RATE_PER_S, BURST)
         self.refused = 0  # datagrams that were no message, or came too fast
         self.flooded = False  # whether the last receive() left more unread
+        self._empty_s = 0.0  # since boot: what waits now was sent later
 
     def fileno(self) -> int:
         """Return the descriptor, for a selector."""
@@ -161,13 +162,15 @@ class Receiver(Generic[M]):
     def receive(self) -> Iterator[Received[M]]:
         """Yield what waits, oldest first; at most BURST datagrams, so that a flood cannot hold the reader."""
         self.flooded = False
+        began_s = time.clock_gettime(time.CLOCK_BOOTTIME)
         for _ in range(int(BURST)):
             try:
                 data, control, _, _ = self._sock.recvmsg(2, socket.CMSG_SPACE(_TIMEVAL.size))
             except OSError:  # nothing waits; or, over a socket pair, the other end is gone
+                self._empty_s = began_s
                 return
             word = self._words.get(data[0]) if len(data) == 1 else None
-            sent_s = _sent_s(control)
+            sent_s = _sent_s(control, self._empty_s)
             if word is None or not self._rate.take(sent_s):
                 self.refused += 1
             else:
@@ -175,14 +178,14 @@ class Receiver(Generic[M]):
         self.flooded = True
 
 
-def _sent_s(control: list[tuple[int, int, bytes]]) -> float:
-    """When the kernel took the datagram, in seconds since boot; within now and boot, whatever the clock did."""
+def _sent_s(control: list[tuple[int, int, bytes]], least_s: float) -> float:
+    """When the kernel took the datagram, in seconds since boot; within `least_s` and now, whatever the clock did."""
     now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
     for level, kind, data in control:
         if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMP):
             seconds, micros = _TIMEVAL.unpack_from(data)
             age_s: float = time.time() - seconds - micros / 1e6
-            return min(max(0.0, now_s - age_s), now_s)
+            return min(max(least_s, now_s - age_s), now_s)
     return now_s
 
 
@@ -191,4 +194,5 @@ def pair() -> tuple[socket.socket, socket.socket]:
     writer, reader = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     writer.shutdown(socket.SHUT_RD)
     reader.shutdown(socket.SHUT_WR)
+    reader.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMP, 1)  # what is sent before its Receiver is there is dated too
     return writer, reader

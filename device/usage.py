@@ -10,12 +10,12 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from broker.usage import add as add_broker
 from device import __version__
 
 SOCKET = "/run/doorstep/tell.sock"
 KEEP_TO_TELL, KEEP_TO_SEE = "/run/doorstep/tell-keep.sock", "/run/doorstep/see.sock"
 VIDEO = "/run/doorstep/video.sock"
+INSTALLED = Path("/etc/doorstep/doorstep.toml")
 Run = Callable[[argparse.Namespace], int]
 
 OVERVIEW = """\
@@ -30,6 +30,8 @@ examples:
   doorstep config example > doorstep.toml   every setting with its default
   doorstep config check doorstep.toml       say what is wrong with it
   doorstep run --config doorstep.toml       watch and tell, until Ctrl-C
+  doorstep status                           how the installed door is
+  doorstep verify                           whether it keeps its promises
   doorstep walk                             walk past and see what is seen
   doorstep replay walk.mp4                  what would have been told of it
   doorstep key new                          the key that opens recordings
@@ -84,10 +86,26 @@ example, without systemd:
 It has the button, the light and the recordings, and neither network nor
 camera. A press starts a clip, encrypted to the owner's recipient; a press or
 longest_s ends it; holding the button for 3 s pauses or resumes watching. It is
-handed the stream socket for video (LISTEN_FDS).
+handed the packet socket for video (LISTEN_FDS).
 
 example, without systemd:
-  systemd-socket-activate -l {VIDEO} doorstep keep"""),
+  systemd-socket-activate --seqpacket -l {VIDEO} doorstep keep"""),
+    "status": ("how the installed door is, on one screen", """\
+Each process, camera, frames a second, broker, the last alert's age (never its
+time), storage and version. For a door installed with deploy/install.sh;
+doorstep run says what it does itself. Exit status 1 if anything is amiss.
+
+examples:
+  doorstep status
+  doorstep status --json"""),
+    "verify": ("check every promise on this machine, as it runs", """\
+Looks at processes, units, modes and clips of the installed door, or else of the
+doorstep run here, and tries the broker as a stranger. Changes nothing. Exit
+status 1 if a promise is broken or could not be looked at, 2 if nothing runs.
+
+examples:
+  sudo doorstep verify          (most of it only root may see)
+  doorstep verify --pid 1234    (the doorstep run of that process id)"""),
     "replay": ("what would have been told of a recording", """\
 PATH is a video file or a folder of numbered images. The detector sees what it
 would see on the device: 160 pixels wide, grey, about 10 frames a second.
@@ -153,8 +171,8 @@ example:
 }
 
 
-def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
-    """Return the parser of the whole command line; what is chosen is in `run` of its result."""
+def parser(runs: Mapping[str, Run], word: str = "") -> argparse.ArgumentParser:
+    """Return the parser of the command line whose first word is `word`; what is chosen is in `run` of its result."""
     whole = argparse.ArgumentParser("doorstep", description=OVERVIEW, epilog=EXAMPLES,
                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     whole.add_argument("--version", action="version", version=f"doorstep {__version__}")
@@ -185,6 +203,11 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     subs["see"].add_argument("--video-socket", default=VIDEO, metavar="PATH",
                              help="where keep takes video (default %(default)s)")
     subs["see"].add_argument("--socket", default=SOCKET, metavar="PATH", help="socket of tell (default %(default)s)")
+    for name in ("status", "verify"):
+        subs[name].add_argument("--config", type=Path, metavar="FILE", default=INSTALLED,
+                                help="its doorstep.toml (default %(default)s)")
+        subs[name].add_argument("--json", action="store_true", help="one JSON document")
+    subs["verify"].add_argument("--pid", type=int, metavar="PID", help="the doorstep run to look at, by its process id")
     _add_replay(subs["replay"])
     subs["walk"].add_argument("--source", choices=("porch", "auto", "picamera2", "v4l2", "file"),
                               help="where frames come from (default: as configured)")
@@ -194,13 +217,16 @@ def parser(runs: Mapping[str, Run]) -> argparse.ArgumentParser:
     subs["demo"].add_argument("--forever", action="store_true", help="go on until Ctrl-C")
     subs["config check"].add_argument("file", type=Path, metavar="FILE")
     _add_owners(subs)
-    add_broker(commands)
+    if word not in {name.split()[0] for name in COMMANDS}:  # no process shall load anything of the broker's
+        from broker.usage import add
+
+        add(commands)
     return whole
 
 
 def _add_owners(subs: Mapping[str, argparse.ArgumentParser]) -> None:
     new, opens = subs["key new"], subs["clips open"]
-    new.add_argument("file", type=Path, nargs="?", metavar="FILE", help="where the key goes")
+    new.add_argument("file", type=Path, nargs="?", metavar="FILE", help="where the key goes; - only shows it")
     new.add_argument("--print", type=Path, metavar="SVG", dest="paper", help="also write a page to print")
     new.add_argument("--qr", action="store_true", help="also show the secret key as a QR code, here in the terminal")
     new.add_argument("--here", action="store_true", help="make it even where this looks like the device")

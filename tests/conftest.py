@@ -14,6 +14,8 @@ from tests.rig import Mosquitto, Phone
 
 BROKERS = ["mosquitto", *(["rabbitmq"] if RABBIT in os.environ else [])]  # make test-rabbit
 
+looks_inside = pytest.mark.skipif(os.getuid() != 0, reason="only root may look into a confined process")
+
 
 @pytest.fixture(scope="session")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:

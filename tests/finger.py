@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import Any
 
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory, MockPin
@@ -55,7 +56,7 @@ class Finger:
         self._do("break")
 
 
-def _serve(path: str) -> None:
+def _serve(listener: socket.socket) -> None:
     class BrokenPin(MockPin):
         """A pin whose level cannot be changed any more."""
 
@@ -64,9 +65,6 @@ def _serve(path: str) -> None:
 
     while Device.pin_factory.pin(BUTTON).when_changed is None:  # a touch before there is a button is none
         time.sleep(0.01)
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen()
     while True:
         talk, _ = listener.accept()
         with talk:
@@ -108,6 +106,21 @@ def _set_back(seconds: float) -> None:
     clip.datetime = Wrong
 
 
+def _serve_confined(path: str) -> None:
+    """Move the finger from within: open the way to it now, and start its thread once threads are confined as `keep` is."""
+    from device import sandbox
+
+    listener, give_up = socket.socket(socket.AF_UNIX), sandbox.give_up
+    listener.bind(path)
+    listener.listen()
+
+    def give_up_and_serve(*arguments: Any) -> None:
+        give_up(*arguments)
+        threading.Thread(target=_serve, args=(listener,), daemon=True).start()
+
+    sandbox.give_up = give_up_and_serve
+
+
 def main() -> int:
     from device import cli
 
@@ -119,7 +132,7 @@ def main() -> int:
         Device.pin_factory = MockFactory()
         if "CLOCK_BACK_S" in os.environ:
             _set_back(float(os.environ["CLOCK_BACK_S"]))
-        threading.Thread(target=_serve, args=(os.environ["FINGER"],), daemon=True).start()
+        _serve_confined(os.environ["FINGER"])
     return cli.main(sys.argv[1:])
 
 

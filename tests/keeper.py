@@ -26,7 +26,7 @@ class Keeper:
                  program: Sequence[str] = ("-m", "device"), **env: str) -> None:
         self.folder, self.log, self.address = folder, folder / "see.log", folder / "video.sock"
         (folder / "doorstep.toml").write_text(toml)
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._server.bind(str(self.address))
         self._server.listen(4)
         self.tell_writer, self._tell_reader = pair()

@@ -94,6 +94,7 @@ BAD = {
     "a place of 200 characters": (["config", "check", "long.toml"], "60 bytes"),
     "a missing CA file": (["config", "check", "ca.toml"], "ca_file"),
     "a password that all can read": (["config", "check", "password.toml"], "chmod 600"),
+    "a recipient with a letter wrong": (["config", "check", "recipient.toml"], "doorstep key new"),
     "no broker to tell": (["tell", "--config", "empty.toml"], "[broker]"),
     "no socket to hear on": (["tell", "--config", "local.toml"], "systemd-socket-activate"),
     "no camera": (["see", "--config", "camera.toml", "--socket", "s"], "/dev/none"),
@@ -111,6 +112,7 @@ def test_bad_input_is_one_line_and_a_hint_and_exit_2(tmp_path: Path, case: str, 
     for name, toml in {
         "long": f'place = "{"x" * 200}"', "empty": "", "ca": '[broker]\nhost = "x"\nca_file = "none.crt"',
         "password": '[broker]\nhost = "x"\nuser = "d"\npassword_file = "password"',
+        "recipient": '[recording]\nrecipients = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8q"]',
         "local": '[broker]\nhost = "127.0.0.1"\ntls = false',
         "camera": '[camera]\nsource = "v4l2"\ndevice = "/dev/none"',
     }.items():

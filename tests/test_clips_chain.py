@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -333,3 +334,19 @@ def test_a_folder_that_may_not_be_read_is_an_error(clips: Clips) -> None:
     shutil.rmtree(clips.folder)
     clips.folder.write_text("a file")
     assert doorstep("clips", "list", clips.folder).returncode == 2
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "endless"])
+def test_a_public_key_that_is_no_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    """A folder that somebody prepared must not hang the owner's computer."""
+    clips = Clips(tmp_path / "clips")
+    clips.record(1)
+    public = clips.folder / layout.PUBLIC
+    public.unlink()
+    if kind == "a pipe":
+        os.mkfifo(public)
+    else:
+        public.symlink_to("/dev/zero")
+    done = doorstep("clips", "verify", clips.folder, seconds=20)
+    assert done.returncode == 2
+    assert "no public key" in " ".join(done.stderr.split())

@@ -17,7 +17,7 @@ import pytest
 
 from device.cli import main
 from device.errors import RecordingError
-from device.keep import owner_open
+from device.keep import layout, owner_open
 from device.keep.owner_age import CHUNK_BYTES, TAG_BYTES, Opened, decrypt
 from device.keep.owner_remux import remux
 from tests.clips import LENGTH_S, PICTURES_PER_S, Clips, in_terminal, video
@@ -333,3 +333,26 @@ def test_a_disk_that_fails_is_not_taken_for_a_damaged_clip() -> None:
         decrypt(io.BytesIO(sealed.getvalue()), Failing(), [key], lambda _done: None)
     with pytest.raises(RecordingError, match="another key"):
         decrypt(io.BytesIO(sealed.getvalue()), io.BytesIO(), [pyrage.x25519.Identity.generate()], lambda _done: None)
+
+
+def test_a_clip_that_another_device_signed_is_not_called_unaltered(tmp_path: Path) -> None:
+    """Whoever can write into the folder can sign, with a key of their own; `device.pub` says whose clips these are."""
+    clips, stranger = Clips(tmp_path / "clips"), Clips(tmp_path / "strange")
+    stranger.owner = clips.owner
+    stranger.record(1, video())
+    for name in (layout.clip(1), layout.statement(1)):
+        (stranger.folder / name).rename(clips.folder / name)
+    done = doorstep("clips", "open", "1", clips.folder, "--identity", clips.identity(), "-o", tmp_path / "out.mp4")
+    assert done.returncode == 1
+    assert "signed by another device" in " ".join(done.stderr.split())
+    assert "unaltered" not in done.stderr
+
+
+def test_times_that_go_back_cost_no_picture(tmp_path: Path) -> None:
+    """Two streams in a row, as a camera that was taken over may send them: packed, not an unexpected error."""
+    clips = Clips(tmp_path / "clips")
+    clips.record(1, video() + video())
+    done = doorstep("clips", "open", "1", clips.folder, "--identity", clips.identity(), "-o", tmp_path / "out.mp4")
+    assert done.returncode == 0, done.stderr
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) >= 190

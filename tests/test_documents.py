@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import broker.usage
-from device import config
+from device import config, messages
 from device.messages import SeeToTell
+from device.tell import desk
 from device.tell.words import Status
 from device.usage import COMMANDS
 
@@ -45,6 +47,25 @@ def test_invariants_and_tests_carry_the_same_names() -> None:
         assert any(name.startswith(slug) for name in names), (slug, names)
     for name in names:
         assert any(name.startswith(slug) for slug in slugs), name
+
+
+def test_privacy_promises_the_invariants_and_no_others() -> None:
+    """What a person reads there is what tests show."""
+    row = re.compile(r"^\| ([A-Z][A-Z-]+) \|", re.MULTILINE)
+    promised = row.findall((ROOT / "PRIVACY.md").read_text())
+    assert sorted(promised) == sorted(set(row.findall((ROOT / "ARCHITECTURE.md").read_text())))
+
+
+def test_the_bound_on_a_leak_is_the_codes() -> None:
+    """Numbers of a promise that outlive the code would be a lie."""
+    text = " ".join((ROOT / "PRIVACY.md").read_text().split())
+    bits = math.log2(len(SeeToTell))
+    assert f"{messages.RATE_PER_S:.0f} messages a second of {bits:.1f} bits ({len(SeeToTell)} letters)" in text
+    assert f"{messages.RATE_PER_S * bits:.1f} bits a second, and {messages.BURST:.0f} messages at once" in text
+    assert set(desk.PACED) == {"motion", "status"}
+    assert f"a change of `motion` and one of `status` in {1 / desk.STATE_PER_S:.0f} s" in text
+    # At each message one of: motion changes, or status becomes one of the other two that pixels can cause.
+    assert f"each one of at most 3 words: {len(desk.PACED) * desk.STATE_PER_S * math.log2(3):.1f} bits a second" in text
 
 
 def test_every_subcommand_has_a_line_in_the_readme_and_none_is_invented() -> None:

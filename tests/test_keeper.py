@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import selectors
@@ -17,8 +18,11 @@ from device.keep import process
 from device.keep.gate import Gate, Light
 from device.keep.panel import Touch
 from device.keep.process import Keeper, Links
+from device.keep.recorder import Recorder
+from device.keep.statement import Ended
 from device.log import Log
 from device.messages import KeepToSee, KeepToTell, Receiver, Sender, pair
+from tests.rig import until
 
 OWNER = pyrage.x25519.Identity.generate()
 
@@ -28,6 +32,7 @@ class Untouched:
 
     def __init__(self) -> None:
         self._ends = socket.socketpair()
+        self.trouble, self.is_gone = "", False
         self.shown: set[Light] = set()
 
     def fileno(self) -> int:
@@ -53,7 +58,7 @@ def test_inv_button_opens_the_gate_not_ten_hours_of_anything_else(tmp_path: Path
     settings = Config(recording=Recording(recipients=(str(OWNER.to_public()),), folder=str(tmp_path / "state")))
     panel, rng = Untouched(), random.Random(3)
     address = str(tmp_path / "video.sock")
-    with selectors.DefaultSelector() as selector, socket.socket(socket.AF_UNIX) as listener:
+    with selectors.DefaultSelector() as selector, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(address)
         listener.listen()
         keeper = Keeper(settings, Links(Sender(to_tell), Sender(to_see), listener), panel, selector, Log("keep"))
@@ -65,7 +70,7 @@ def test_inv_button_opens_the_gate_not_ten_hours_of_anything_else(tmp_path: Path
         for _ in range(36_000):
             clock_s += 1.0
             if rng.random() < 0.05:
-                videos.append(socket.socket(socket.AF_UNIX))
+                videos.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
                 videos[-1].connect(address)
                 videos[-1].send(os.urandom(rng.randrange(1, 4096)))
             keeper.step()
@@ -82,3 +87,28 @@ def test_inv_button_opens_the_gate_not_ten_hours_of_anything_else(tmp_path: Path
     assert said == {KeepToTell.ALIVE}
     assert asked == {KeepToSee.RESUME}
     assert panel.shown == {Light.OFF}
+
+
+def test_a_connection_from_before_the_press_is_not_read(tmp_path: Path) -> None:
+    """What a taken `see` has ready is not what the finger asked for."""
+    address = str(tmp_path / "video.sock")
+    with selectors.DefaultSelector() as selector, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(address)
+        listener.listen()
+        settings = Recording(recipients=(str(OWNER.to_public()),))
+        with contextlib.closing(Recorder(settings, tmp_path / "state", listener, selector, lambda: None, lambda _: None)) as recorder:
+            recorder.check(make_room=True)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as early, \
+                    socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as wanted:
+                early.connect(address)
+                early.send(b"from before the press")
+                recorder.expect()
+                wanted.connect(address)
+                wanted.send(b"from after it")
+                assert recorder.step() is None
+                with pytest.raises(ConnectionResetError):  # closed with all of it unread
+                    early.recv(1)
+            until(lambda: recorder.step() == "", "the stream to end")
+            assert recorder.finish(Ended.BUTTON) == ""
+    sealed = next((tmp_path / "state" / "clips").glob("*.age")).read_bytes()
+    assert pyrage.decrypt(sealed, [OWNER]) == b"from after it"

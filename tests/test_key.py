@@ -37,6 +37,19 @@ def test_a_key_is_what_age_keygen_makes(tmp_path: Path) -> None:
     assert max(map(len, done.stdout.replace(str(path), "").splitlines())) <= 82  # a recipient's line cannot be broken
 
 
+def test_a_key_named_minus_is_shown_and_is_in_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The installer shows it so, once, on the very device whose clips it opens."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent.parent))
+    done = doorstep("key", "new", "--here", "-", XDG_CONFIG_HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    public = subprocess.run(["age-keygen", "-y"], input=done.stdout, capture_output=True, text=True, check=True).stdout.strip()
+    assert f"# public key: {public}\n" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    assert doorstep("key", "new", "--here", "-", "--print", "key.svg").returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_its_place_is_the_owners_configuration_folder(tmp_path: Path) -> None:
     """Where `clips open` looks for it."""
     assert doorstep("key", "new", "--here", XDG_CONFIG_HOME=str(tmp_path / "config")).returncode == 0
@@ -121,7 +134,7 @@ def test_the_page_holds_both_keys_as_codes_and_in_letters(tmp_path: Path) -> Non
 BASE_ONLY = """
 import sys
 BLOCKED = {'numpy', 'paho', 'gpiozero', 'lgpio', 'picamera2', 'libcamera', 'tomlkit', 'amqtt', 'fcntl', 'termios', 'pwd', 'grp',
-           'resource', 'device.run', 'device.see', 'device.tell', 'device.stopping', 'device.config', 'broker'}
+           'resource', 'device.run', 'device.see', 'device.tell', 'device.stopping', 'device.config', 'broker.commands', 'broker.embedded'}
 class Blocker:
     def find_spec(self, name, path=None, target=None):
         if name in BLOCKED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import select
@@ -13,11 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory
 
 from device.config import Recording
 from device.errors import PanelError
 from device.keep.gate import Light
-from device.keep.panel import Touch, open_panel
+from device.keep.panel import GpioPanel, Touch, open_panel
 from device.keep.panel_terminal import LINES, TerminalPanel
 from tests.rig import environment, until
 
@@ -126,3 +129,49 @@ def test_in_a_terminal_the_demo_records_with_a_key(tmp_path: Path) -> None:
         process.kill()
         process.wait(10)
         os.close(person)
+
+
+@pytest.fixture
+def pins(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockFactory]:
+    """gpiozero's own mock pins."""
+    factory = MockFactory()
+    monkeypatch.setattr(Device, "pin_factory", factory)
+    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
+    yield factory
+    factory.reset()
+
+
+def test_inv_button_opens_the_gate_not_a_pin_that_was_low_at_the_start(pins: MockFactory) -> None:
+    """A stuck button that comes free, or a finger that was there before us, has pressed nothing."""
+    pins.pin(17).drive_low()
+    with contextlib.closing(GpioPanel(17, 27, None)) as panel:
+        pins.pin(17).drive_high()
+        assert list(panel.touches()) == []
+        pins.pin(17).drive_low()
+        pins.pin(17).drive_high()
+        assert list(panel.touches()) == [Touch.PRESS]
+
+
+def test_a_touch_of_just_the_limit_is_short_or_long_and_never_both(pins: MockFactory) -> None:
+    """gpiozero says "held" and "released" from two threads, in any order."""
+    with contextlib.closing(GpioPanel(17, 27, None)) as panel:
+        for words in ((panel._on_pressed, panel._on_released, panel._on_held), (panel._on_pressed, panel._on_held, panel._on_released)):
+            for word in words:
+                word()
+            assert len(list(panel.touches())) == 1
+        panel._on_pressed()
+        panel._on_released()
+        assert list(panel.touches()) == [Touch.PRESS]
+
+
+def test_a_terminal_that_is_gone_is_nobodys_button_any_more() -> None:
+    """Closed, it would be readable for ever: keep must not read it for ever."""
+    person, program = pty.openpty()
+    panel = TerminalPanel(program)
+    assert list(panel.touches()) == []
+    assert not panel.is_gone
+    os.close(person)
+    assert list(panel.touches()) == []
+    assert panel.is_gone
+    panel.close()
+    os.close(program)

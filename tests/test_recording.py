@@ -21,6 +21,7 @@ import pytest
 
 from device.keep import layout, statement
 from device.see.frame import Grey
+from tests.conftest import looks_inside
 from tests.finger import Finger
 from tests.rig import Mosquitto, Phone, doorstep, environment, plain, until
 from tests.test_run import children
@@ -266,8 +267,21 @@ def _shout(phone: Phone) -> None:
 def _flood(address: Path) -> None:
     """Send video to `keep` that it did not ask for, again and again."""
     for _ in range(200):
-        with socket.socket(socket.AF_UNIX) as video:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as video:
             video.connect(str(address))
             with pytest.raises(ConnectionError):
                 while True:
                     video.sendall(bytes(188))
+
+
+@looks_inside
+def test_verify_finds_nothing_amiss_while_a_clip_is_recorded(tmp_path: Path, film: Path, broker: Mosquitto, phone: Phone) -> None:
+    """Video flows and a file is written then: all of it as promised."""
+    with door(tmp_path, film, broker.port) as home:
+        phone.wait("status", "watching")
+        home.finger.press()
+        home.grows(1, 1000)
+        done = doorstep("verify", "--pid", str(home.pid))
+        assert done.returncode == 0, done.stdout
+        home.finger.press()
+        assert home.stated(1).sequence == 1

@@ -16,6 +16,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.conftest import looks_inside
 from tests.rig import Mosquitto, Phone, doorstep, environment, free_port, plain, until
 
 PORCH = '[camera]\nsource = "porch"\n'
@@ -138,6 +139,7 @@ def test_a_camera_that_hangs_does_not_cost_tell_its_goodbye(tmp_path: Path, brok
     assert phone.said("motion")[-1] == "OFF"
 
 
+@looks_inside
 def test_inv_one_way_the_configuration_is_no_letter_box(tmp_path: Path, broker: Mosquitto, phone: Phone) -> None:
     """A taken `see` must not be able to rewrite what `tell` reads at its next start; nor does it know the broker."""
     with house(tmp_path, PORCH + plain(broker.port)) as process:
@@ -168,6 +170,7 @@ def test_a_child_that_dies_is_started_again_and_the_owner_told(tmp_path: Path, b
         assert said(tmp_path).count("starting it again") == 3
 
 
+@looks_inside
 def test_watching_writes_nothing_to_any_disk(tmp_path: Path, broker: Mosquitto, phone: Phone) -> None:
     """No history, no worn SD card: with alerts coming and going, not one byte is written to a disk."""
     with house(tmp_path, PORCH + plain(broker.port)) as process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ import pytest
 from device.config import Config
 from device.errors import CameraError
 from device.messages import Receiver, SeeToTell, pair
+from device.notify import Manager
 from device.see import process
 from device.see.frame import Frame
 
@@ -50,9 +52,9 @@ def watch(monkeypatch: pytest.MonkeyPatch, script: list[Scripted | CameraError])
     monkeypatch.setattr(process, "REOPEN_FIRST_S", 0.01)
     monkeypatch.setattr(process, "CLOSE_MOST_S", 0.2)
     writer, reader = pair()
-    with writer, reader:
+    with writer, reader, Manager(os.environ) as manager:
         receiver = Receiver(reader, SeeToTell)
-        status = process.run(Config(), writer)
+        status = process.run(Config(), writer, manager=manager)
         return status, [received.message for received in receiver.receive()]
 
 

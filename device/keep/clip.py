@@ -25,7 +25,7 @@ from device.keep.vault import NEW, Vault, sync_folder
 
 SYNC_EVERY_S = 0.5  # the promise is a second
 _STATEMENT_MOST_BYTES = 64 * 1024  # the list of deleted clips is its only long part
-_READ_BYTES = 64 * 1024
+_PACKET_MOST_BYTES = 256 * 1024  # more than a Unix socket's buffer holds, unless a taken `see` has made it larger
 
 
 class Clip:
@@ -42,10 +42,12 @@ class Clip:
         self.last_byte_s: float | None = None
         self.error: OSError | None = None  # what the disk said
         self.is_full = False  # it reached the most that a clip may take
+        self.is_writing = True  # it waits for the disk just now, not for the camera
         self.synced_bytes = 0  # of the age file, known to be on the disk
         self._started = datetime.now(UTC).replace(microsecond=0)
         self._most_bytes = vault.settings.clip_most_bytes
         self._hash, self._size_bytes, self._synced_s = hashlib.sha256(), 0, time.monotonic()
+        self._rest = b""  # of the last packet
         self._fd, self._statement_fd = self._create()
         video.settimeout(SYNC_EVERY_S)
         self._thread = threading.Thread(target=self._run, args=(recipients,), name="clip", daemon=True)
@@ -54,15 +56,17 @@ class Clip:
     def _create(self) -> tuple[int, int]:
         """Make both files, or neither."""
         vault, paths = self._vault, [self._path(layout.clip), self._path(layout.statement, NEW)]
-        vault.chain.opened = self.number
-        vault.save_chain()
         fds: list[int] = []
         try:
             fds.extend(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600) for path in paths)
             # Room for the statement is taken now: a full disk shall cost the end of a clip, not what vouches for it.
             os.posix_fallocate(fds[1], 0, _STATEMENT_MOST_BYTES)
             sync_folder(vault.clips)
+            # Last: a number that is written down without a clip would be missed for ever.
+            vault.chain.opened = self.number
+            vault.save_chain()
         except OSError:
+            vault.chain.opened = self.number - 1
             for fd, path in zip(fds, paths, strict=False):
                 os.close(fd)
                 path.unlink(missing_ok=True)
@@ -90,23 +94,28 @@ class Clip:
             self._video.close()
             self._on_news()
 
-    def read(self, _size: int = -1) -> bytes:
+    def read(self, size: int = -1) -> bytes:
         """Give age what has come; b"" is the end of the clip."""
         while not self.is_full:
             if time.monotonic() - self._synced_s >= SYNC_EVERY_S:
                 self._sync()
+            self.is_writing = False
             try:
-                data = self._video.recv(min(_READ_BYTES, _size) if _size > 0 else _READ_BYTES)
+                data = self._rest or self._video.recv(_PACKET_MOST_BYTES)
             except TimeoutError:
                 continue
             except OSError:  # the other end is gone, or we were told to end
                 return b""
+            finally:
+                self.is_writing = True
             if data:
                 self.last_byte_s = time.monotonic()
                 if self.first_byte_s is None:
                     self.first_byte_s = self.last_byte_s
                     self._on_news()
-            return data
+            give = len(data) if size < 0 else size
+            self._rest = data[give:]  # of a packet, what is not read is lost
+            return data[:give]
         return b""
 
     def write(self, data: bytes) -> int:
@@ -134,10 +143,14 @@ class Clip:
             os.fsync(self._fd)
             self.synced_bytes = size_bytes
 
-    def finish(self, ended: Ended) -> None:
-        """End it now, and say on the disk what it is. Raise OSError where no statement could be written."""
+    def cut(self) -> None:
+        """Take no more video."""
         with contextlib.suppress(OSError):  # closed already: it is over
             self._video.shutdown(socket.SHUT_RDWR)
+
+    def finish(self, ended: Ended) -> None:
+        """End it now, and say on the disk what it is. Raise OSError where no statement could be written."""
+        self.cut()
         self._thread.join()
         try:
             with contextlib.suppress(OSError):  # the disk has said so in self.error
@@ -152,9 +165,10 @@ class Clip:
     def _state(self, ended: Ended) -> None:
         vault = self._vault
         length_s = (self.last_byte_s or 0.0) - (self.first_byte_s or 0.0)
+        deleted = tuple(sorted({number for number in vault.chain.deleted if number < self.number}))
         data = Statement(
             sequence=self.number, sha256=self._hash.hexdigest(), size_bytes=self._size_bytes, started=self._started,
-            length_ms=round(length_s * 1000), ended=ended, deleted=tuple(vault.chain.deleted),
+            length_ms=round(length_s * 1000), ended=ended, deleted=deleted,
             before=vault.chain.before,
         ).signed(vault.key)
         os.pwrite(self._statement_fd, data, 0)

@@ -57,6 +57,14 @@ LIGHT: dict[Gate, Light] = {
     Gate.FAULT: Light.FAST,
 }
 
+WORDS: dict[Gate, str] = {  # for `doorstep status`
+    Gate.CLOSED: "ready",
+    Gate.OPEN: "recording",
+    Gate.ENDING: "recording",
+    Gate.PAUSED: "paused",
+    Gate.FAULT: "no recording possible",
+}
+
 NEXT: dict[Gate, dict[Signal, Gate]] = {
     Gate.CLOSED: {
         Signal.PRESS: Gate.OPEN,

@@ -20,6 +20,7 @@ from device.keep.owner_chain import Clip
 from device.keep.statement import Signed, StatementError, fingerprint, parse
 
 _STATEMENT_MOST_BYTES = 8_000_000  # one that lists every number as deleted is a little shorter
+_PUBLIC_MOST_BYTES = 4096  # a key in PEM has 113
 _PIECE_BYTES = 1 << 20
 
 Progress = Callable[[int], None]  # takes how many bytes were done since it was last told
@@ -67,7 +68,10 @@ def named_device(folder: Path) -> str | None:
     """Return the fingerprint of device.pub, or None where there is no such file. Raise RecordingError."""
     path = folder / layout.PUBLIC
     try:
-        key = load_pem_public_key(path.read_bytes())
+        if path.exists() and not path.is_file():  # a pipe could be waited for for ever
+            raise ValueError("no file")
+        with path.open("rb") as file:
+            key = load_pem_public_key(file.read(_PUBLIC_MOST_BYTES))
         if not isinstance(key, Ed25519PublicKey):
             raise ValueError(type(key).__name__)
     except FileNotFoundError:

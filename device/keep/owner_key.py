@@ -18,6 +18,7 @@ from device.errors import ConfigError
 from device.keep.owner_paper import page
 
 # Where any of these is, clips are recorded, and a key beside the clips would open them for a thief.
+SHOWN_ONLY = Path("-")  # as a file's name: on standard output, and nowhere else
 DEVICE_MARKS = (Path("/etc/doorstep/doorstep.toml"), Path("/var/lib/doorstep"), Path("/proc/device-tree/model"))
 
 
@@ -34,13 +35,19 @@ def new(path: Path | None, paper: Path | None, show: bool, here: bool) -> int:
         _refuse_on_device()
     if show and not sys.stdout.isatty():
         raise ConfigError("--qr shows the secret key, and this is no terminal", "try --print FILE.svg, a page to print")
+    if target == SHOWN_ONLY and (show or paper):
+        raise ConfigError("- shows the key alone", "leave out --print and --qr, or name a file")
     for file in (target, paper):
         if file is not None and (file.exists() or file.is_symlink()):
             raise ConfigError(f"{file} is there already", "name another file; a key is never overwritten")
     key = pyrage.x25519.Identity.generate()
     secret, recipient = str(key), str(key.to_public())
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    _write(target, f"# created: {now}\n# public key: {recipient}\n{secret}\n")
+    identity = f"# created: {now}\n# public key: {recipient}\n{secret}\n"
+    if target == SHOWN_ONLY:
+        print(identity, end="")
+        return 0
+    _write(target, identity)
     print(f"Your key is in {target}; only you may read it.")
     if paper is not None:
         _write(paper, page(secret, recipient, now))

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from device.errors import ConfigError, RecordingError
 from device.keep import layout
 from device.keep.owner_age import Opened, decrypt, identities
-from device.keep.owner_folder import clips_folder, read_statement, unreadable
+from device.keep.owner_folder import clips_folder, named_device, read_statement, unreadable
 from device.keep.owner_remux import remux
 from device.keep.owner_screen import progress, screen
 from device.keep.statement import Signed, Statement, StatementError, fingerprint
@@ -51,7 +51,7 @@ def open_clip(order: Order) -> int:
         if isinstance(error, BrokenPipeError):
             raise
         raise unreadable(error, path) from None
-    return int(not _report(opened, length_s, said, layout.clip_number(path.name)))
+    return int(not _report(opened, length_s, said, path))
 
 
 def _path(order: Order) -> Path:
@@ -131,10 +131,12 @@ def _free(target: Path, force: bool) -> None:
         raise ConfigError(f"{target} is there already", "name another with -o, or overwrite it with --force")
 
 
-def _report(opened: Opened, length_s: float | None, said: Signed | StatementError | None, number: int | None) -> bool:
+def _report(opened: Opened, length_s: float | None, said: Signed | StatementError | None, path: Path) -> bool:
     """Say what was lost and what was signed; return whether all is right."""
     show = screen(sys.stderr)
+    number, folders = layout.clip_number(path.name), named_device(path.parent)
     signed = said if isinstance(said, Signed) and said.authentic and said.statement.sequence == number else None
+    other = folders if signed is not None and folders not in (None, fingerprint(signed.device)) else None
     if not opened.whole:
         show.print("cut short or damaged; all that is authentic before that was given", style="red")
         show.print(f"lost: {_lost(opened, length_s, signed.statement if signed else None)}", style="red")
@@ -142,11 +144,14 @@ def _report(opened: Opened, length_s: float | None, said: Signed | StatementErro
         show.print("no statement lies beside it: nothing shows that it is what the device recorded")
     elif signed is None:
         show.print("the statement beside it is altered, or of another clip; see: doorstep clips verify", style="red")
+    elif signed.statement.sha256 == opened.sha256 and other is not None:
+        show.print(f"signed by another device, {fingerprint(signed.device)}, than the folder's, {other}", style="red")
     elif signed.statement.sha256 == opened.sha256:
-        show.print(f"unaltered, as device {fingerprint(signed.device)} signed it", style="green")
+        show.print(f"unaltered, as device {fingerprint(signed.device)} signed it; compare that with what was noted at "
+                   "installation", style="green")
     else:
         show.print(f"no longer what device {fingerprint(signed.device)} signed", style="red")
-    unaltered = signed is not None and signed.statement.sha256 == opened.sha256
+    unaltered = signed is not None and signed.statement.sha256 == opened.sha256 and other is None
     return opened.whole and (said is None or unaltered)
 
 

@@ -33,13 +33,25 @@ def remux(stream: BinaryIO, target: Path, cut: bool) -> float:
         else:
             out = packed.add_stream(template=first.stream)
         picture: Any = first
+        last = -1
         while picture is not None:
-            picture.pts, picture.dts = picture.pts - begins, picture.dts - begins
+            # Times that go back, as only a camera that was taken over writes them, go on by the least there is.
+            picture.dts = last = max(last + 1, picture.dts - begins)
+            picture.pts = max(picture.dts, picture.pts - begins)
             end = max(end, picture.pts + (picture.duration or 0))
             picture.stream = out
-            packed.mux(picture)
+            _mux(packed, picture)
             picture = next(pictures, None)
     return float(end * unit_s)
+
+
+def _mux(packed: Any, picture: Any) -> None:
+    try:
+        packed.mux(picture)
+    except av.FFmpegError as error:
+        if isinstance(error, OSError):  # of the disk
+            raise
+        raise RecordingError(f"the video cannot be packed as MP4: {error}", "-o - gives it as it is") from None
 
 
 def _pictures(stream: BinaryIO, cut: bool) -> Iterator[Any]:

@@ -37,6 +37,9 @@ class Touch(enum.Enum):
 class Panel(Protocol):
     """A button and a light. Opening happens in the constructor and raises PanelError."""
 
+    trouble: str  # why the light did not do what it was told last; nothing where it did
+    is_gone: bool  # nobody can touch it any more
+
     def fileno(self) -> int:
         """Return a descriptor that is readable when there are touches."""
 
@@ -81,9 +84,11 @@ class GpioPanel:
             os.environ.setdefault("LG_WD", str(runtime))  # lgpio makes a FIFO there; elsewhere it may not write
         # Without this gpiozero falls back, in silence, to factories that do not drive these pins.
         os.environ.setdefault("GPIOZERO_PIN_FACTORY", "lgpio")
+        self.trouble = ""
         self._touches: deque[Touch] = deque()
         self._rings, self._watch = bell()
-        self._held = False
+        self.is_gone = False
+        self._down = self._held = False
         self._shown: Light | None = None
         self._parts: list[Any] = []
         try:
@@ -99,16 +104,22 @@ class GpioPanel:
                              "does another program use them? may this user (group gpio)? "
                              'sudo apt install python3-lgpio; or: panel = "none"') from None
         # A thread of gpiozero's calls these; all they do is to note it and to ring.
+        self._button.when_pressed = self._on_pressed
         self._button.when_held = self._on_held
         self._button.when_released = self._on_released
 
+    def _on_pressed(self) -> None:
+        self._down, self._held = True, False
+
     def _on_held(self) -> None:
-        self._held = True
-        self._note(Touch.HOLD)
+        if self._down:  # else it was let go in this moment, and was short
+            self._held = True
+            self._note(Touch.HOLD)
 
     def _on_released(self) -> None:
-        held, self._held = self._held, False
-        if not held:
+        # Without a press that we have seen, as when the pin was low at our start, nobody has touched it.
+        short, self._down = self._down and not self._held, False
+        if short:
             self._note(Touch.PRESS)
 
     def _note(self, touch: Touch) -> None:
@@ -134,10 +145,11 @@ class GpioPanel:
                 else:
                     self._light.value = light is Light.ON
                 self._shown = light
-            return light in BLINKS or self._light.is_lit is (light is Light.ON)
-        except Exception:  # noqa: BLE001 - whatever it is, the light does not do what it was told
-            self._shown = None
-            return False
+            does = light in BLINKS or self._light.is_lit is (light is Light.ON)
+            self.trouble = "" if does else f"the pin is not {light.value}"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the light does not do what it was told
+            self._shown, self.trouble = None, _why(error)
+        return not self.trouble
 
     def close(self) -> None:
         """Put the light out and let the pins go."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 import termios
 import tty
@@ -31,7 +32,7 @@ class TerminalPanel:
     """The keys of the terminal at descriptor `fd`, and lines on standard output."""
 
     def __init__(self, fd: int) -> None:
-        self._fd = fd
+        self._fd, self.trouble, self.is_gone = fd, "", False
         try:
             self._before = termios.tcgetattr(fd)
             tty.setcbreak(fd, termios.TCSADRAIN)
@@ -50,11 +51,16 @@ class TerminalPanel:
 
     def touches(self) -> Iterator[Touch]:
         """Yield what was typed since the last call; other keys are nothing."""
-        with contextlib.suppress(OSError):  # the terminal is gone: nobody can touch it any more
-            for key in os.read(self._fd, 64):
-                touch = KEYS.get(bytes((key,)))
-                if touch is not None:
-                    yield touch
+        readable = bool(select.select([self._fd], [], [], 0)[0])
+        try:
+            keys = os.read(self._fd, 64)
+        except OSError:
+            keys = b""
+        self.is_gone = readable and not keys
+        for key in keys:
+            touch = KEYS.get(bytes((key,)))
+            if touch is not None:
+                yield touch
 
     def show(self, light: Light) -> bool:
         """Write the light's line when it changes."""
@@ -63,9 +69,10 @@ class TerminalPanel:
         line, colour = LINES[light], COLOURS[light] if "NO_COLOR" not in os.environ else ""
         try:
             print(f"\033[{colour}m{line}\033[0m" if colour and sys.stdout.isatty() else line, flush=True)
-        except OSError:
+        except OSError as error:
+            self.trouble = str(error)
             return False
-        self._shown = light
+        self._shown, self.trouble = light, ""
         return True
 
     def close(self) -> None:

@@ -14,35 +14,29 @@ import socket
 import time
 from dataclasses import dataclass, field
 
+from device import sandbox
 from device.bell import bell, drain, wake
 from device.config import Config
 from device.errors import VaultError
-from device.keep.gate import ALIVE, FAULT_LEAST_S, LIGHT, NEXT, RECORDS, Gate, Light, Signal, Times, told
+from device.keep.gate import ALIVE, FAULT_LEAST_S, LIGHT, NEXT, RECORDS, WORDS, Gate, Light, Signal, Times, told
 from device.keep.panel import Panel, Touch, open_panel
-from device.keep.recorder import Recorder
+from device.keep.recorder import ENDED, Recorder
 from device.keep.statement import Ended
 from device.keep.vault import state_folder
 from device.log import Log
 from device.messages import ALIVE_EVERY_S, KeepToSee, KeepToTell, Sender
+from device.notify import Manager
 from device.runtime import runtime_folder
+from device.sandbox_calls import Role
 from device.stopping import Stop
 
 LOOK_EVERY_S = 10.0  # at the folder and the room in it, while nothing is recorded
 LAST_FRAMES_MOST_S = 1.0  # how long a clean stop waits for them
-ENDED: dict[Signal, Ended] = {  # what a statement says of the signal that ended its clip
-    Signal.PRESS: Ended.BUTTON,
-    Signal.REFUSED: Ended.BUTTON,
-    Signal.HOLD: Ended.BUTTON,
-    Signal.TIME_UP: Ended.TIME,
-    Signal.STREAM_END: Ended.STREAM,
-    Signal.BROKEN: Ended.STREAM,  # what the disk refused, the clip knows itself
-    Signal.MENDED: Ended.STREAM,  # ends none
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """What `keep` is given: the ways to `tell` and `see`, and the listening stream socket for video."""
+    """What `keep` is given: the ways to `tell` and `see`, and the listening socket for video."""
 
     tell: Sender[KeepToTell]
     see: Sender[KeepToSee]
@@ -52,14 +46,21 @@ class Links:
 def run(config: Config, links: Links) -> int:
     """Keep until asked to stop. Raise PanelError where the panel cannot be opened."""
     log = Log("keep")
-    panel = open_panel(config.recording, runtime_folder(dict(os.environ), config.id))
+    runtime = runtime_folder(dict(os.environ), config.id)
+    changes = [runtime] if runtime else []
+    if config.recording.recipients:
+        changes.append(state_folder(config.recording, config.id, os.environ).parent)  # it may go and come again
+    sandbox.give_up(Role.KEEP, changes)  # before the panel starts threads
+    panel = open_panel(config.recording, runtime)
     if panel is None:
         log.say("no button on this machine: nothing can be recorded")
     try:
-        with Stop() as stop, selectors.DefaultSelector() as selector:
+        with Stop() as stop, Manager(os.environ) as manager, selectors.DefaultSelector() as selector:
             selector.register(stop, selectors.EVENT_READ)
             with contextlib.closing(Keeper(config, links, panel, selector, log)) as keeper:
+                sandbox.shut(Role.KEEP)  # pins and sockets are open
                 while not stop.asked:
+                    manager.alive(keeper.in_words())
                     keeper.step()
                 keeper.goodbye()
     finally:
@@ -84,6 +85,7 @@ class Keeper:
     _looked_s: float = 0.0
     _trouble: str = ""
     _low: bool = False
+    _room: str = ""
     _rings: tuple[socket.socket, socket.socket] = field(default_factory=bell)
     _recorder: Recorder = field(init=False)
 
@@ -104,6 +106,8 @@ class Keeper:
         drain(self._rings[1])
         for touch in self.panel.touches() if self.panel else ():
             self._touched(touch)
+        if self.panel is not None and self.panel.is_gone:
+            self._part()
         self._follow()
         now_s = time.monotonic()
         if now_s - self._said_s >= ALIVE_EVERY_S:
@@ -112,6 +116,23 @@ class Keeper:
             if self.gate not in RECORDS and now_s - self._looked_s >= LOOK_EVERY_S:
                 self._look()
             self._say_alive()
+
+    def _part(self) -> None:
+        """Go on without a panel that is gone: nobody can press it, and nobody could see its light."""
+        assert self.panel is not None
+        self.selector.unregister(self.panel)
+        self.panel.close()
+        self.panel = None
+        self.log.say("the button is gone: nothing can be recorded any more")
+        self._take(Signal.BROKEN, "the light is gone")
+
+    def in_words(self) -> str:
+        """Say how it stands, for `doorstep status`."""
+        if self.panel is None:
+            return "no button"
+        if not self.config.recording.recipients and self.gate is not Gate.PAUSED:
+            return "no recipient"
+        return ", ".join(filter(None, (WORDS[self.gate], self._room)))
 
     def _touched(self, touch: Touch) -> None:
         if touch is Touch.HOLD:
@@ -123,7 +144,8 @@ class Keeper:
     def _obstacle(self) -> str:
         """Make all ready for a recording; return what stands in its way, or nothing. The light is tried first."""
         if not self._show(Light.ON):
-            return "the light cannot be lit, and nothing is recorded without it; check led_pin and its wires"
+            why = self.panel.trouble if self.panel else "there is none"
+            return f"the light cannot be lit, and nothing is recorded without it: {why}; check led_pin and its wires"
         try:
             self._recorder.check(make_room=True)
         except VaultError as error:
@@ -140,7 +162,8 @@ class Keeper:
         self._times.first_byte_s, self._times.last_byte_s = self._recorder.first_byte_s, self._recorder.last_byte_s
         overdue = self._times.overdue(self.gate, time.monotonic(), self.config.recording.longest_s)
         if overdue is not None:
-            self._take(overdue, "no video comes from the camera")
+            slow = self._recorder.waits_for_disk
+            self._take(overdue, "the disk does not keep up" if slow else "no video comes from the camera")
 
     def _look(self) -> None:
         """Look at the folder before a press needs it."""
@@ -153,6 +176,7 @@ class Keeper:
                 trouble = ""
             except VaultError as error:
                 trouble = f"{error.message}; {error.hint}"
+        self._room = self._recorder.room
         low, before = self._recorder.is_low, self._low
         self._low = low
         if low and not before:
@@ -169,6 +193,8 @@ class Keeper:
             self._times = Times(time.monotonic())
             if before in RECORDS:
                 why = self._end(before, signal) or why
+            elif self.gate is Gate.PAUSED:
+                self.links.see.send(KeepToSee.PAUSE)  # a sign of life would not be said to a `see` that is down
             elif self.gate is Gate.OPEN:
                 self._recorder.expect()
                 self.links.see.send(KeepToSee.START)
@@ -186,10 +212,15 @@ class Keeper:
 
     def _end(self, before: Gate, signal: Signal) -> str:
         """Have the camera stop; once its frames are no longer waited for, end the clip. Return what went wrong."""
-        self._ended = ENDED[signal] if before is Gate.OPEN else self._ended
-        self.links.see.send(KeepToSee.STOP)
+        if before is Gate.OPEN:
+            disk = signal is Signal.BROKEN and self._recorder.waits_for_disk
+            self._ended = Ended.STORAGE if disk else ENDED[signal]
+        # A pause closes the camera now, whatever the disk takes to finish the clip.
+        self.links.see.send(KeepToSee.PAUSE if self.gate is Gate.PAUSED else KeepToSee.STOP)
         if self.gate in RECORDS:
             return ""
+        self._recorder.cut()
+        self._show(LIGHT[self.gate])
         trouble = self._recorder.finish(self._ended)
         if trouble and self.gate is Gate.CLOSED:
             self.gate = Gate.FAULT
@@ -220,6 +251,7 @@ class Keeper:
         self.links.tell.send(KeepToTell.RECORDING_ENDED)
 
     def close(self) -> None:
-        """Put the bell away."""
+        """Put the bell away, and let the folder go."""
+        self._recorder.close()
         for end in self._rings:
             end.close()

@@ -16,17 +16,30 @@ from pathlib import Path
 import pyrage
 
 from device import config
-from device.errors import VaultError
+from device.errors import DoorstepError, VaultError
 from device.keep.clip import Clip
+from device.keep.gate import Signal
 from device.keep.statement import Ended, fingerprint
 from device.keep.vault import Vault, read_recipients
+from device.messages import SO_PASSRIGHTS
+
+ENDED: dict[Signal, Ended] = {  # what a statement says of the signal that ended its clip
+    Signal.PRESS: Ended.BUTTON,
+    Signal.REFUSED: Ended.BUTTON,
+    Signal.HOLD: Ended.BUTTON,
+    Signal.TIME_UP: Ended.TIME,
+    Signal.STREAM_END: Ended.STREAM,
+    Signal.BROKEN: Ended.STREAM,  # what the disk refused, the clip knows itself
+    Signal.MENDED: Ended.STREAM,  # ends none
+}
+WAITING_MOST = 64  # connections that can wait: no backlog of ours is longer
 
 
 @dataclass(slots=True)
 class Recorder:
     """One recording at a time.
 
-    listener: the listening stream socket that the camera's process connects to. wake: called from the clip's thread.
+    listener: the listening socket that the camera's process connects to. wake: called from the clip's thread.
     """
 
     settings: config.Recording
@@ -44,6 +57,10 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self.listener.setblocking(False)
+        # A descriptor sent along with video would be closed by us, and closing can be made to block. Older kernels
+        # cannot refuse it; there the confinement of `see` denies it the call.
+        with contextlib.suppress(OSError):
+            self.listener.setsockopt(socket.SOL_SOCKET, SO_PASSRIGHTS, 0)
         self.selector.register(self.listener, selectors.EVENT_READ)
 
     def check(self, *, make_room: bool = False) -> None:
@@ -51,21 +68,32 @@ class Recorder:
 
         Raise VaultError where none is; then everything is looked at afresh the next time.
         """
+        try:
+            if not self.settings.recipients:
+                raise VaultError("nobody could open a clip: no recipient is configured",
+                                 "doorstep key new, then put its age1... into recipients under [recording]")
+            self._recipients = read_recipients(self.settings.recipients)
+            self._vault = self._vault or self._opened()
+            if make_room:
+                self._vault.make_room()
+            else:
+                self._vault.check()
+        except VaultError:
+            self.close()
+            raise
+
+    def _opened(self) -> Vault:
+        vault = Vault(self.settings, self.folder)
+        if vault.is_new:
+            self.say("clips will be signed by a new key; note its fingerprint, for doorstep clips verify --device: "
+                     + fingerprint(vault.key.public_key().public_bytes_raw()))
+        return vault
+
+    def close(self) -> None:
+        """Let the folder go, to be looked at afresh; may be called twice."""
         vault, self._vault = self._vault, None
-        if not self.settings.recipients:
-            raise VaultError("nobody could open a clip: no recipient is configured",
-                             "doorstep key new, then put its age1... into recipients under [recording]")
-        self._recipients = read_recipients(self.settings.recipients)
-        if vault is None:
-            vault = Vault(self.settings, self.folder)
-            if vault.is_new:
-                self.say("clips will be signed by a new key; note its fingerprint, for doorstep clips verify --device: "
-                         + fingerprint(vault.key.public_key().public_bytes_raw()))
-        if make_room:
-            vault.make_room()
-        else:
-            vault.check()
-        self._vault = vault
+        if vault is not None:
+            vault.close()
 
     @property
     def is_low(self) -> bool:
@@ -75,8 +103,20 @@ class Recorder:
         except VaultError:
             return False  # worse than low, which check() says
 
+    @property
+    def room(self) -> str:
+        """How much there is and how much more there may be, in words; empty where it is not known."""
+        with contextlib.suppress(VaultError):  # check() says it
+            if self._vault is not None:
+                more = max(0, self._vault.room_bytes()) // self.settings.clip_most_bytes
+                return f"{len(self._vault.numbers())} clips, room for {more} more"
+        return ""
+
     def expect(self) -> None:
-        """From now on one connection is wanted."""
+        """From now on one connection is wanted; those of before are not."""
+        for _ in range(WAITING_MOST):
+            if not self._accept():
+                break
         self._expects = True
 
     @property
@@ -100,17 +140,20 @@ class Recorder:
             return f"{self.folder}: {self._clip.error.strerror or self._clip.error}"
         return "the clip grew beyond all measure" if self._clip.is_full else ""
 
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):  # nobody is there, or no longer
+    def _accept(self) -> bool:
+        try:
             connection, _ = self.listener.accept()
-            if not self._expects:
-                self.unasked += 1
-                connection.close()
-                return
-            self._expects = False
-            connection.setblocking(False)
-            self._video = connection
-            self.selector.register(connection, selectors.EVENT_READ)
+        except OSError:  # nobody is there, or no longer
+            return False
+        if not self._expects:
+            self.unasked += 1
+            connection.close()
+            return True
+        self._expects = False
+        connection.setblocking(False)
+        self._video = connection
+        self.selector.register(connection, selectors.EVENT_READ)
+        return True
 
     def _first_bytes(self, video: socket.socket) -> str | None:
         try:
@@ -135,6 +178,16 @@ class Recorder:
         self.selector.unregister(video)
         self._video = None
 
+    @property
+    def waits_for_disk(self) -> bool:
+        """Whether it is the disk that is waited for just now, and not the camera."""
+        return self._clip is not None and (self._clip.is_writing or self._clip.first_byte_s is None)
+
+    def cut(self) -> None:
+        """Take no more video; what has come is still to be finished."""
+        if self._clip is not None:
+            self._clip.cut()
+
     def finish(self, ended: Ended) -> str:
         """End the recording now; return what went wrong with it, or nothing."""
         self._expects = False
@@ -147,7 +200,7 @@ class Recorder:
             return ""
         try:
             clip.finish(ended)
-        except OSError as error:
-            self._vault = None
-            return f"{self.folder}: no statement for clip {clip.number}: {error.strerror or error}"
+        except (OSError, DoorstepError) as error:
+            self.close()
+            return f"{self.folder}: no statement for clip {clip.number}: {getattr(error, 'strerror', None) or error}"
         return ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -96,17 +97,35 @@ class Vault:
     key: Ed25519PrivateKey = field(init=False)
     chain: Chain = field(init=False)
     is_new: bool = False  # the key was made just now
+    _lock_fd: int = -1
 
     def __post_init__(self) -> None:
         try:
             self.clips.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock()
             for left in (*self.folder.glob(f"*{NEW}"), *self.clips.glob(f"*{NEW}")):
                 left.unlink()
             self.key = self._key()
             self._write_public()
             self.chain = self._chain()
-        except OSError as error:
-            raise self._unusable(error) from None
+        except (OSError, VaultError) as error:
+            self.close()
+            raise self._unusable(error) if isinstance(error, OSError) else error from None
+
+    def _lock(self) -> None:
+        """Have the folder to ourselves: a second keep would clear away what this one is writing."""
+        self._lock_fd = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise VaultError(f"{self.folder}: another keep uses it",
+                             "is Doorstep running already? systemctl status doorstep-keep") from None
+
+    def close(self) -> None:
+        """Let the folder go; may be called twice."""
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
 
     @property
     def clips(self) -> Path:
@@ -158,6 +177,10 @@ class Vault:
 
     def room_bytes(self) -> int:
         """How much more may be recorded: by the budget, and by what is free on the disk. Raise VaultError."""
+        return self._rooms_bytes()[0]
+
+    def _rooms_bytes(self) -> tuple[int, int]:
+        """Return the room there is, and what there would be without any clip. Raise VaultError."""
         try:
             used = sum((self.clips / layout.clip(number)).stat().st_size for number in self.numbers())
             disk = os.statvfs(self.clips)
@@ -165,7 +188,8 @@ class Vault:
                 raise OSError(errno.EROFS, "cannot be written to")
         except OSError as error:
             raise self._unusable(error) from None
-        return min(int(self.settings.budget_mb * MB) - used, disk.f_bavail * disk.f_frsize - SPARE_BYTES)
+        budget, free = int(self.settings.budget_mb * MB), disk.f_bavail * disk.f_frsize - SPARE_BYTES
+        return min(budget - used, free), min(budget, free + used)
 
     def is_low(self) -> bool:
         """Whether the owner should be told that room is short. Raise VaultError."""
@@ -173,14 +197,22 @@ class Vault:
 
     def check(self) -> None:
         """See whether one more clip fits, or can be made to fit. Raise VaultError where not."""
-        if not self._fits() and (self.settings.when_full != "delete-oldest" or not self.numbers()):
-            raise VaultError(f"{self.folder}: full: no room for another clip of {self.settings.longest_s:g} s",
-                             'move clips to a computer, or: when_full = "delete-oldest"')
+        if self.chain.opened >= layout.MOST:
+            raise VaultError(f"{self.folder}: there is no number after {layout.MOST}",
+                             f"move {self.folder} away; a new one is made")
+        room, most = self._rooms_bytes()
+        if room >= self.settings.clip_most_bytes:
+            return
+        what = f"{self.folder}: full: no room for another clip of {self.settings.longest_s:g} s"
+        if self.settings.when_full != "delete-oldest":
+            raise VaultError(what, 'move clips to a computer, or: when_full = "delete-oldest"')
+        if most < self.settings.clip_most_bytes:  # then no clip is deleted for nothing
+            raise VaultError(f"{what}, not even without the older ones", "what else is on this disk? try: df -h")
 
     def make_room(self) -> None:
         """See that one more clip fits, deleting the oldest if the owner chose so. Raise VaultError where none does."""
         self.check()
-        while not self._fits():
+        while self.room_bytes() < self.settings.clip_most_bytes and self.numbers():
             oldest = self.numbers()[0]
             try:
                 self._delete(oldest)
@@ -198,9 +230,6 @@ class Vault:
                 raise
         (self.clips / layout.clip(number)).unlink()
         sync_folder(self.clips)
-
-    def _fits(self) -> bool:
-        return self.room_bytes() >= self.settings.clip_most_bytes
 
     def save_chain(self) -> None:
         """Put the chain onto the disk. Raise OSError."""

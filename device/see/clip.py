@@ -27,6 +27,7 @@ from device.see.mask import black_out
 STALLED_S = 5.0
 PICTURES_MOST = 8  # that wait to be encoded; 25 MB at 1920 x 1080
 ENCODED_MOST = 90  # that wait to be sent; 3 s at 30 a second, which is more than an SD card takes for a sync
+PACKET_BYTES = 64 * 1024  # `keep` takes four times as much in one
 BACKLOG_MOST_BYTES = 4_000_000  # encoded, not taken yet; 6 s at 5 Mbit/s
 _TICKS = Fraction(1, 90_000)  # MPEG-TS's own
 
@@ -109,14 +110,15 @@ class Clip:
             first = self._queue.get()
             if first is not None:
                 self._write(first)
-        except (OSError, ValueError, LookupError) as error:  # what FFmpeg's errors are, and the connection's
+        except (OSError, ValueError, LookupError, av.FFmpegError) as error:  # and the connection's
             self._why = self._why or str(getattr(error, "strerror", None) or error)
         finally:
             self._ended = self.over = True
             self._pipe.close()
-        left_out = f", {self._left_out} left out" if self._left_out else ""
-        broke_off = f"; it broke off: {self._why}" if self._why else ""
-        self._say(f"recorded {self._taken} frames{left_out}{broke_off}")
+        if self._left_out or self._why:  # else not a word: a line dates what it tells of
+            left_out = f", {self._left_out} left out" if self._left_out else ""
+            broke_off = f"; it broke off: {self._why}" if self._why else ""
+            self._say(f"recorded {self._taken} frames{left_out}{broke_off}")
 
     def _write(self, first: Item) -> None:
         with av.open(self._pipe, "w", format="mpegts", options={"flush_packets": "1"}) as container:
@@ -200,7 +202,7 @@ class _Pipe:
         """Send what is taken at once; wait while more than `left_bytes` is left. Raise OSError where nobody takes."""
         while self._backlog:
             try:
-                del self._backlog[: self._connection.send(self._backlog)]
+                del self._backlog[: self._connection.send(self._backlog[:PACKET_BYTES])]
                 self._taken_s = time.monotonic()
             except BlockingIOError:
                 left_s = self._taken_s + STALLED_S - time.monotonic()

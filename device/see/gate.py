@@ -10,9 +10,11 @@ import enum
 import select
 import socket
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from device.config import Config
+from device.errors import ConfigError
 from device.log import Log
 from device.messages import KeepToSee, Receiver
 from device.see.camera import Camera
@@ -60,11 +62,15 @@ class Gate:
     """The link from `keep`, and the one recording there may be. Without a link it is always WATCHING."""
 
     def __init__(self, link: socket.socket | None, video_address: str, config: Config, log: Log) -> None:
+        if link is not None and (link.family, link.type) != (socket.AF_UNIX, socket.SOCK_DGRAM):
+            raise ConfigError("the socket to hear `keep` on is no Unix datagram socket",
+                              "in its unit: ListenDatagram=/run/doorstep/see.sock")
         self._receiver = Receiver(link, KeepToSee) if link is not None else None
         self._video_address, self._config, self._log = video_address, config, log
         self._clip: Clip | None = None
         self._last: Clip | None = None  # it may still be sending
         self._heard = False
+        self._began_s = time.clock_gettime(time.CLOCK_BOOTTIME)
         self.doing = Doing.WATCHING
         if link is not None:
             import device.see.clip  # noqa: F401  # loaded before the press: it would be a part of the wait
@@ -73,15 +79,20 @@ class Gate:
         """Hear what `keep` said, and have the camera do it."""
         if self._clip is not None and self._clip.over:
             self.doing = NEXT[self.doing][KeepToSee.STOP]
+        self._obey(camera)
+        for word in self._words():
+            self.doing = NEXT[self.doing][word]
             self._obey(camera)
+
+    def _words(self) -> Iterator[KeepToSee]:
         for received in self._receiver.receive() if self._receiver is not None else ():
-            self._heard = True
+            # What waited from before we asked may be stale; a pause is believed at any age.
+            self._heard |= received.message is KeepToSee.PAUSE or received.sent_s >= self._began_s
             late_s = time.clock_gettime(time.CLOCK_BOOTTIME) - received.sent_s
             if received.message is KeepToSee.START and late_s > LATE_S:
                 self._log.say(f"asked to record {late_s:.0f} s ago, which is too late")
-                continue
-            self.doing = NEXT[self.doing][received.message]
-            self._obey(camera)
+            else:
+                yield received.message
 
     def _obey(self, camera: Camera | None) -> None:
         wanted = self.doing is Doing.RECORDING
@@ -93,9 +104,7 @@ class Gate:
     def _start(self, camera: Camera | None) -> None:
         from device.see.clip import Clip
 
-        if self._last is not None:
-            self._last.join(0.0)  # one at a time: whoever has not taken the last one by now never will
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.setblocking(False)  # a `keep` that does not accept is one that takes no video
         try:
             connection.connect(self._video_address)
@@ -111,6 +120,8 @@ class Gate:
             camera.record(self._clip)
 
     def _stop(self, camera: Camera | None) -> None:
+        if self._last is not None:
+            self._last.join(0.0)  # whoever has not taken the one before by now never will
         self._last, self._clip = self._clip, None
         if camera is not None:
             camera.record(None)
@@ -123,8 +134,18 @@ class Gate:
             self._clip.fail(why)
             self._last, self._clip, self.doing = self._clip, None, Doing.WATCHING
 
-    def wait(self, seconds: float, stop: Stop, *, first_word: bool = False) -> None:
-        """Without a camera: wait so long, until `keep` has it otherwise (or spoke at all), or until asked to stop."""
+    def first_word(self, stop: Stop) -> None:
+        """Before the camera is opened: wait a moment for what `keep` has to say, such as that watching is paused."""
+        end_s = time.monotonic() + FIRST_WORD_S
+        while self._receiver is not None and not self._heard and (left_s := end_s - time.monotonic()) > 0:
+            select.select([stop.fileno(), self._receiver.fileno()], [], [], left_s)
+            if stop.asked:
+                return
+            for word in self._words():
+                self.doing = NEXT[self.doing][word]  # followed once there is a camera
+
+    def wait(self, seconds: float, stop: Stop) -> None:
+        """Without a camera: wait so long, or until `keep` has it otherwise, or until asked to stop."""
         end_s, was = time.monotonic() + seconds, self.doing
         while not stop.asked and self.doing is was and (left_s := end_s - time.monotonic()) > 0:
             if self._receiver is None:
@@ -132,8 +153,6 @@ class Gate:
                 return
             ready, _, _ = select.select([stop.fileno(), self._receiver.fileno()], [], [], left_s)
             self.follow(None)
-            if first_word and self._heard:
-                return
             if self._receiver.fileno() in ready:
                 stop.wait(0.05)  # should something be readable that is no word, it must not keep us busy
 

@@ -144,7 +144,9 @@ class PiCamera:
 
     def record(self, clip: Clip | None) -> None:
         """Record into `clip` from the next frame on; None: no more."""
-        self._wanted = clip
+        before, self._wanted = self._wanted, clip
+        if before is not None and before is not self._clip:
+            before.end()  # it was never begun
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames whose luma is a view of the camera's own buffer, lent until the next one."""
@@ -181,6 +183,7 @@ class PiCamera:
             camera.close()  # stops it too; stop() itself waits for the event loop, even for a dead one
             if self._encoder in camera.encoders:
                 camera.stop_encoder(self._encoder)
+        self.record(None)
         self._let_go()
 
 

@@ -16,37 +16,40 @@ from device.config import Config
 from device.errors import CameraError
 from device.log import Log
 from device.messages import ALIVE_EVERY_S, SeeToTell, Sender
+from device.notify import Manager
 from device.see.camera import Camera, open_camera
 from device.see.detector import Detector
-from device.see.gate import FIRST_WORD_S, Doing, Gate
+from device.see.gate import Doing, Gate
 from device.see.mask import watched
 from device.stopping import Stop
 
 REOPEN_FIRST_S, REOPEN_MOST_S = 1.0, 60.0
 CLOSE_MOST_S = 3.0
-PAUSED_LOOK_S = 60.0  # any number: a word of `keep` and a signal end the wait
+PAUSED_LOOK_S = 5.0  # a word of `keep` and a signal end the wait; the watchdog is fed after it
+RATE_OVER_S = 10.0  # so that it is the same number nearly always
 
 # What a message of the detector says of the state that signs of life repeat.
 MOVES = {SeeToTell.MOTION_STARTED: True, SeeToTell.MOTION_ENDED: False}
 BLOCKS = {SeeToTell.VIEW_BLOCKED: True, SeeToTell.VIEW_CLEAR: False}
 
 
-def run(config: Config, to_tell: socket.socket, address: str | None = None, *,
+def run(config: Config, to_tell: socket.socket, address: str | None = None, *, manager: Manager,
         from_keep: socket.socket | None = None, video_address: str = "") -> int:
     """Watch until asked to stop, or until a recording ends. Raise CameraError where none can be opened.
 
     `to_tell` is one end of a pair, or a fresh datagram socket that is to be connected to `address`. `from_keep`
-    is the reading end of a link; what it has recorded goes to the stream socket at `video_address`.
+    is the reading end of a link; what it has recorded goes to the packet socket at `video_address`.
     """
     log = Log("see")
-    eye, gate = _Eye(config, Sender(to_tell, address), log), Gate(from_keep, video_address, config, log)
+    gate = Gate(from_keep, video_address, config, log)
     with Stop() as stop:
-        if from_keep is not None:
-            gate.wait(FIRST_WORD_S, stop, first_word=True)  # it may say that watching is paused
+        eye = _Eye(config, Sender(to_tell, address), manager, log)
+        gate.first_word(stop)
         camera = open_camera(config.camera) if gate.doing is not Doing.PAUSED else None
         wait_s = REOPEN_FIRST_S
         while not stop.asked:
             if gate.doing is Doing.PAUSED:
+                manager.alive("paused")
                 gate.wait(PAUSED_LOOK_S, stop)
                 continue
             rest_s = 0.0
@@ -76,8 +79,8 @@ def run(config: Config, to_tell: socket.socket, address: str | None = None, *,
 class _Eye:
     """The detector with a voice."""
 
-    def __init__(self, config: Config, to_tell: Sender[SeeToTell], log: Log) -> None:
-        self._config, self._to_tell, self._log = config, to_tell, log
+    def __init__(self, config: Config, to_tell: Sender[SeeToTell], manager: Manager, log: Log) -> None:
+        self._config, self._to_tell, self._manager, self._log = config, to_tell, manager, log
         self._trouble = ""
         self._moving = self._blocked = False
         self._unsent_before = 0
@@ -89,6 +92,7 @@ class _Eye:
         detector: Detector | None = None
         self._moving = self._blocked = False
         alive_s = -ALIVE_EVERY_S
+        rated_s, rated, words = time.monotonic(), self._frames_in_all, "watching"
         for frame in camera.frames():
             gate.follow(camera)
             if stop.asked or gate.doing is Doing.PAUSED:
@@ -104,8 +108,13 @@ class _Eye:
             if now_s - alive_s >= ALIVE_EVERY_S:
                 alive_s = now_s
                 self._say_alive()
+                if now_s - rated_s >= RATE_OVER_S:
+                    words = f"watching, {(self._frames_in_all - rated) / (now_s - rated_s):.0f} frames/s"
+                    rated_s, rated = now_s, self._frames_in_all
+                self._manager.alive(words)
             if not self.frames:
-                self._log.say(f"watching at {frame.luma.shape[1]} x {frame.luma.shape[0]}")
+                if self._trouble or not self._frames_in_all:  # not after a pause: a line dates what it tells of
+                    self._log.say(f"watching at {frame.luma.shape[1]} x {frame.luma.shape[0]}")
                 self._trouble = ""
             self.frames += 1
             self._frames_in_all += 1
@@ -132,6 +141,7 @@ class _Eye:
     def lost(self, error: CameraError) -> None:
         """Tell at once that there is no camera; say why once per reason."""
         self._to_tell.send(SeeToTell.CAMERA_LOST)
+        self._manager.say("no camera")
         if error.message != self._trouble:
             self._trouble = error.message
             self._log.say(f"{error.message}; trying again ({error.hint})")

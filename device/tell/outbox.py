@@ -8,6 +8,7 @@ Rule 3: it holds kinds of alert and seconds since boot; neither a place nor a ti
 from __future__ import annotations
 
 import json
+import os
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from device.tell.words import Alert
 
 # Storm control lets through 6 alerts and then one in ten minutes: 64 is more than nine hours of storm.
 MOST = 64
+_PAGE_BYTES = 4096  # holds MOST of the longest; a page is written in one piece, whenever the process is killed
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,15 @@ class Outbox:
     """A queue whose every change is in its file before the call returns; `path` None is memory only."""
 
     def __init__(self, path: Path | None, now_s: float) -> None:
-        self._path = path
+        self._file: int | None = None
         self._queue: deque[Waiting] = deque(maxlen=MOST)
         self.dropped = 0
         self.unreadable = False  # a file was there that we did not write; it was set aside as empty
         self.unwritable = False  # the folder is gone or full; from then on memory only
-        if path is not None and path.exists():
-            self._queue.extend(self._read(path, now_s))
+        if path is not None:
+            if path.exists():
+                self._queue.extend(self._read(path, now_s))
+            self._open(path)
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -59,17 +63,28 @@ class Outbox:
         self._queue.popleft()
         self._write()
 
+    def _open(self, path: Path) -> None:
+        """Open the file for good: later on this process opens none for writing any more."""
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError:
+            self.unwritable = True
+            return
+        self._write()  # the page is ours now, however full the memory becomes
+        if self._file is not None:
+            os.truncate(self._file, _PAGE_BYTES)  # a longer file was not ours
+
     def _write(self) -> None:
-        if self._path is None:
+        if self._file is None:
             return
         whole = json.dumps([[waiting.alert.value, waiting.born_s] for waiting in self._queue])
-        fresh = self._path.with_suffix(".new")
         try:
-            fresh.touch(0o600)
-            fresh.write_text(whole)
-            fresh.replace(self._path)
+            if not os.fstat(self._file).st_nlink:
+                raise FileNotFoundError
+            os.pwrite(self._file, whole.encode().ljust(_PAGE_BYTES), 0)
         except OSError:  # `tell` says so once; an alert matters more than its second copy
-            self._path, self.unwritable = None, True
+            os.close(self._file)
+            self._file, self.unwritable = None, True
 
     def _read(self, path: Path, now_s: float) -> list[Waiting]:
         try:

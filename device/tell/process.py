@@ -13,11 +13,14 @@ import socket
 import time
 from collections.abc import Iterator
 
+from device import sandbox
 from device.config import Config
 from device.errors import ConfigError
 from device.log import Log
 from device.messages import KeepToTell, Received, Receiver, SeeToTell
+from device.notify import Manager
 from device.runtime import runtime_folder
+from device.sandbox_calls import Role
 from device.stopping import Stop
 from device.tell import credentials
 from device.tell.button import Button
@@ -25,7 +28,7 @@ from device.tell.desk import Desk
 from device.tell.link import Link, News
 from device.tell.outbox import Outbox
 from device.tell.policy import Policy
-from device.tell.words import Status, Words
+from device.tell.words import Alert, Status, Words, late_words
 
 FLOOD_PAUSE_S = 0.25  # a sender that floods the wall gets no more of the processor than this leaves
 ANNOUNCE_EVERY_S = 60.0  # a Home Assistant that comes online twice a minute has the document already
@@ -55,16 +58,20 @@ def run(config: Config, see: socket.socket, keep: socket.socket | None = None) -
         log.say(f"{folder}/outbox.json was not ours to read: starting with an empty outbox")
     words = Words(config.id, config.place)
     offline = words.status(Status.OFFLINE)
-    with Stop() as stop, Link(config.broker, secrets, f"doorstep-{config.id}", offline) as link:
-        teller = _Teller(config, walls, link, outbox, words, log)
-        with selectors.DefaultSelector() as selector:
-            for readable in (*walls.values(), link, stop):
-                selector.register(readable, selectors.EVENT_READ)
-            while not stop.asked:
-                selector.select(1.0)
-                if teller.step(boottime_s()):
-                    stop.wait(FLOOD_PAUSE_S)
-        teller.goodbye()
+    with Manager(os.environ) as manager:
+        sandbox.give_up(Role.TELL)  # all that it will ever write to is open, and it has one thread
+        sandbox.shut(Role.TELL)
+        with Stop() as stop, Link(config.broker, secrets, f"doorstep-{config.id}", offline) as link:
+            teller = _Teller(config, walls, link, outbox, words, log)
+            with selectors.DefaultSelector() as selector:
+                for readable in (*walls.values(), link, stop):
+                    selector.register(readable, selectors.EVENT_READ)
+                while not stop.asked:
+                    selector.select(1.0)
+                    if teller.step(boottime_s()):
+                        stop.wait(FLOOD_PAUSE_S)
+                    manager.alive(teller.in_words(boottime_s()))
+            teller.goodbye()
     return 0
 
 
@@ -90,6 +97,7 @@ class _Teller:
         self._announced_s = -ANNOUNCE_EVERY_S  # when Home Assistant was answered last
         self._trouble = ""  # the reason that was said last
         self._once: set[str] = set()
+        self._alert_s: float | None = None  # when the last one was due
 
     def step(self, now_s: float) -> bool:
         """Take what came from either side, and let the next message go; whether a wall is flooded."""
@@ -97,9 +105,9 @@ class _Teller:
         streams: list[Iterator[Heard]] = [wall.receive() for wall in self._walls.values()]
         for received in heapq.merge(*streams, key=lambda received: received.sent_s):
             for alert in self._policy.on(received.message, received.sent_s):
-                self._outbox.push(alert, received.sent_s)
+                self._push(alert, received.sent_s)
         for alert in self._policy.tick(now_s):
-            self._outbox.push(alert, now_s)
+            self._push(alert, now_s)
         if self._policy.status is not None:
             self._desk.set_status(self._policy.status)
         if self._policy.recording is not None:
@@ -114,6 +122,17 @@ class _Teller:
         self._say_once(self._desk.unwelcome, f"{self._broker} breaks off on Home Assistant's discovery document; "
                        "going on without it: is its limit for packets too small?")
         return any(wall.flooded for wall in self._walls.values())
+
+    def _push(self, alert: Alert, due_s: float) -> None:
+        self._outbox.push(alert, due_s)
+        self._alert_s = due_s
+
+    def in_words(self, now_s: float) -> str:
+        """Say how it stands, for `doorstep status`: of the last alert its age in coarse steps, and never its time."""
+        last = "no alert yet"
+        if self._alert_s is not None:
+            last = f"last alert {late_words(now_s - self._alert_s) or 'just now'}"
+        return f"{'connected' if self._connection else 'not connected'}, {last}"
 
     def _say_once(self, holds: bool, text: str) -> None:
         if holds and text not in self._once:

@@ -181,7 +181,7 @@ async def quiet(here: Street) -> None:
 
 async def until_true(true: Callable[[], bool], why_not: str) -> None:
     end_s = time.monotonic() + 60
-    while not true():  # noqa: ASYNC110 - looked at now and then, so that it costs what is measured nothing
+    while not true():  # looked at now and then, so that it costs what is measured nothing
         assert time.monotonic() < end_s, f"{why_not} within a minute"
         await asyncio.sleep(0.05)
 

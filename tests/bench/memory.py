@@ -87,6 +87,8 @@ class Memory:
 
 def measure(watch_s: float, frames: int) -> Memory:
     """Watch for `watch_s` seconds; then look at `frames` frames, a multiple of LOOKS."""
+    if os.getuid() != 0:
+        raise SystemExit("memory: only root may look into a confined process; try: sudo make bench")
     see, tell, faults = _watch(watch_s)
     looks, more = _long_run(frames)
     first, last = looks[0], looks[-1]

@@ -80,7 +80,7 @@ def test_no_camera_is_an_error_with_a_hint(virtual: Virtual, tmp_path: Path, sou
     file.write_text(f'[camera]\nsource = "{source}"\ndevice = "/nonexistent"\n')
     ended = subprocess.run(
         [sys.executable, "-m", watch.__name__, "see", "--config", file], capture_output=True, text=True, timeout=60, check=False,
-        env=environment(PYTHONWARNINGS=watch.WARNINGS, LIBCAMERA_PIPELINES_MATCH_LIST="simple"))
+        env=environment(**watch.ENVIRONMENT, PYTHONWARNINGS=watch.WARNINGS, LIBCAMERA_PIPELINES_MATCH_LIST="simple"))
     assert ended.returncode == 2, ended.stderr
     assert "doorstep: error: no camera found" in ended.stderr
     assert "doorstep: hint: is the ribbon seated" in ended.stderr

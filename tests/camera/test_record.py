@@ -79,7 +79,8 @@ def decoded(data: bytes, folder: Path) -> list[Any]:
 
 @pytest.fixture
 def keeper(virtual: Virtual, tmp_path: Path) -> Any:
-    with Keeper(tmp_path, TOML, program=("-m", watch.__name__), PYTHONWARNINGS=watch.WARNINGS) as keeper:
+    with Keeper(tmp_path, TOML, program=("-m", watch.__name__), **watch.ENVIRONMENT,
+                PYTHONWARNINGS=watch.WARNINGS) as keeper:
         yield keeper
 
 
@@ -114,7 +115,7 @@ def test_fifty_recordings_in_a_row_leave_nothing_behind_and_watching_goes_on(
     assert told["configured"] == [[[160, 120]], *[[list(LARGE_PX), [160, 120]], [[160, 120]]] * CYCLES]
     outside = [at_s for at_s in told["large_at_s"] if not any(began_s <= at_s <= ended_s for began_s, ended_s in spans_s)]
     assert told["large_at_s"] and outside == []
-    assert log.count("recorded ") == CYCLES and "broke off" not in log and "left out" not in log
+    assert "recorded " not in log  # it speaks of what went wrong only
     assert "Traceback" not in log and "Exception ignored" not in log
     at_s = [received.sent_s for received in keeper.heard]
     assert np.diff(at_s).max() < 5.0  # a sign of life in time, whatever is switched
@@ -162,7 +163,7 @@ def test_a_clip_has_the_cameras_frames_at_their_times(virtual: Virtual, opened: 
     assert (np.diff(at_s) > 0).all()
     assert at_s[-1] - at_s[0] == pytest.approx(times_s[-1] - times_s[0], abs=0.3)
     assert max(key_gaps_s(about["frames"])) <= 1.5  # 30 frames, and a busy machine has less of them in a second
-    assert keeping.said.get(timeout=5).startswith("recorded ")
+    assert keeping.said.empty()  # it speaks of what went wrong only
 
 
 def test_going_over_to_recording_and_back_is_no_motion(virtual: Virtual, opened: Opened) -> None:
@@ -238,6 +239,18 @@ def test_an_encoder_that_is_not_there_is_said_and_watching_goes_on(
     assert virtual.configured[-1] == [(160, 120)]
     camera.record(None)
     assert len(look(camera, 3)) == 3
+
+
+def test_a_clip_that_was_never_begun_ends(opened: Opened) -> None:
+    """Pressed twice between two frames: a connection that nobody closes would hold `keep`."""
+    camera, first, second = opened(10.0), Keeping(), Keeping()
+    look(camera, 1)
+    for clip in (first.clip, None, second.clip):
+        camera.record(clip)
+    look(camera, 3)
+    camera.record(None)
+    look(camera, 1)
+    assert first.rest() == b"" and second.rest()
 
 
 def test_a_camera_that_is_closed_while_recording_leaves_a_whole_clip(opened: Opened, tmp_path: Path) -> None:

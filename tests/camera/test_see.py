@@ -9,16 +9,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from device import verify_proc
 from device.messages import Receiver, SeeToTell, pair
 from device.see.camera import SILENT_AFTER_S
+from device.verify_checks import Verdict, judge
 from tests.camera import watch
 from tests.camera.virtualcam import Virtual
+from tests.conftest import looks_inside
 from tests.rig import environment, until
+from tests.test_verify import GOOD
 
 
 class Seer:
@@ -34,7 +39,7 @@ class Seer:
                 [sys.executable, "-m", watch.__name__, "see", "--config", folder / "doorstep.toml",
                  "--tell-fd", str(writer.fileno()), "--parent", str(os.getpid())],
                 pass_fds=[writer.fileno()], stdout=subprocess.PIPE, stderr=log,
-                env=environment(PYTHONWARNINGS=watch.WARNINGS))
+                env=environment(**watch.ENVIRONMENT, PYTHONWARNINGS=watch.WARNINGS))
 
     def says(self, word: SeeToTell, most_s: float = 20.0) -> float:
         """Wait for the next such word; return for how long."""
@@ -65,6 +70,7 @@ def seer(virtual: Virtual, tmp_path: Path) -> Iterator[Seer]:
     seer.end()
 
 
+@looks_inside
 def test_a_visitor_is_told_and_so_is_a_camera_that_fails_and_comes_back(seer: Seer) -> None:
     """The one process with the camera, from the first frame to the last, as the owner's device runs it."""
     seer.says(SeeToTell.ALIVE)
@@ -84,3 +90,17 @@ def test_a_visitor_is_told_and_so_is_a_camera_that_fails_and_comes_back(seer: Se
     assert log.count("watching at 160 x 120") == 3, log
     assert "Traceback" not in log
     assert "Exception ignored" not in log
+
+
+@looks_inside
+def test_verify_finds_nothing_amiss_with_a_see_on_the_real_libcamera(tmp_path: Path) -> None:
+    """A check that cries wolf on every real Pi would soon be run by nobody."""
+    seer = Seer(tmp_path)
+    try:
+        seer.says(SeeToTell.ALIVE)
+        seen = verify_proc.read(seer.process.pid)
+        assert seen is not None
+        facts = replace(GOOD, installed=False, processes={**GOOD.processes, "see": seen})
+        assert [row.found for row in judge(facts) if row.verdict is not Verdict.HOLDS] == []
+    finally:
+        seer.end()

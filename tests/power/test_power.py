@@ -96,7 +96,8 @@ class Run:
         except VaultError as error:
             yield f"the next start does not work: {error.message}"
             return
-        fresh = writer.record(vault, lambda _: None, lambda: 0)
+        with contextlib.closing(vault):
+            fresh = writer.record(vault, lambda _: None, lambda: 0)
         for finding in findings(clips):
             # Of one clip alone there may be no statement: of the one that was being recorded.
             cut = finding.kind in UNSIGNED and finding.number == finding.last == fresh - 1
