@@ -102,7 +102,8 @@ def test_a_broker_that_breaks_off_at_mqtt_5_is_greeted_in_3_1_1_and_after_a_conn
     monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RabbitMQ 3 does so. And a broker with 5 that was busy once must not cost all later alerts their expiry."""
-    monkeypatch.setattr(link_module, "retry_after_s", lambda *_: 0.01)
+    asked: list[int] = []
+    monkeypatch.setattr(link_module, "retry_after_s", lambda tries, _jitter: asked.append(tries) or 0.01)
     greetings: list[bytes] = []
 
     def version(greeting: bytes) -> int:
@@ -116,6 +117,7 @@ def test_a_broker_that_breaks_off_at_mqtt_5_is_greeted_in_3_1_1_and_after_a_conn
         wait_for(link, got, lambda got: [report.news for report in got].count(News.CONNECTED) >= 2)
         assert "broke off at our greeting" in got[0].reason
     assert [version(greeting) for greeting in greetings][:4] == [5, 4, 5, 4]
+    assert asked[:3] == [1, 2, 1], "after a long outage 3.1.1 is not a minute later than 5"
 
 
 def test_a_broker_that_does_not_acknowledge_is_left_and_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from device.tell.words import EXPIRY_S, PAYLOAD_MOST_BYTES
 from tests.rig import Mosquitto, Phone, Teller, environment, free_port, plain, until
 
 QUICK = "[alerts]\ncooldown_s = 0"
+BACK_MOST_S = 90.0  # the longer the broker was away the rarer the retries, but one in a minute
 
 
 @pytest.fixture
@@ -128,12 +130,12 @@ def test_alerts_of_an_outage_arrive_in_order_and_say_how_late(teller: Teller, br
         teller.motion()
         time.sleep(6)  # lateness begins at 5 s
         broker.start()
-        until(lambda: len(phone.said("alert")) >= 3, lambda: f"all three alerts {phone.got} {teller.log.read_text()}", 30)
+        until(lambda: len(phone.said("alert")) >= 3, lambda: f"all three alerts {phone.got} {teller.log.read_text()}", BACK_MOST_S)
         teller.motion()
         until(lambda: len(phone.said("alert")) >= 4, "the next alert")
-    late = "motion at front door, less than a minute ago"
-    assert phone.said("alert") == ["motion at front door", late, late, "motion at front door"]
-    assert json.loads(phone.said("event")[1]) == {"event_type": "motion", "late": "less than a minute ago"}
+    late = json.loads(phone.said("event")[1])["late"]
+    assert re.fullmatch(r"less than a minute ago|\d min ago", late)  # RabbitMQ may take a minute to start
+    assert phone.said("alert") == ["motion at front door", *2 * [f"motion at front door, {late}"], "motion at front door"]
 
 
 def test_a_tell_that_is_killed_while_the_broker_is_gone_forgets_nothing(
@@ -152,9 +154,9 @@ def test_a_tell_that_is_killed_while_the_broker_is_gone_forgets_nothing(
         time.sleep(6)
         teller.start()
         broker.start()
-        until(lambda: len(phone.said("alert")) >= 3, "all three alerts", 30)
+        until(lambda: len(phone.said("alert")) >= 3, "all three alerts", BACK_MOST_S)
     assert [alert.split(",")[0] for alert in phone.said("alert")] == ["motion at front door"] * 3
-    assert phone.said("alert")[2].endswith(", less than a minute ago")
+    assert phone.said("alert")[2].endswith(" ago")
 
 
 def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ def test_what_went_wrong_at_a_press_is_told(teller: Teller, phone: Phone, word: 
 def test_a_pause_is_said_is_no_dead_camera_and_ends(teller: Teller, phone: Phone) -> None:
     """Six seconds without a frame would be "no camera"; closed on purpose it is "paused"."""
     with teller:
+        phone.wait("status", "watching")  # connected: motion that is over by then is an alert, and no state
         teller.sender.send(SeeToTell.MOTION_STARTED)
         phone.wait("motion", "ON")
         teller.fall_silent()

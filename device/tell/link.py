@@ -118,8 +118,7 @@ class Link:
     def _run(self) -> None:
         tries = 0
         while not self._stopping.is_set():
-            began_s = time.monotonic()
-            self._refusal = ""
+            began_s, greeted, self._refusal = time.monotonic(), self._protocol, ""
             reason = self._live()
             if self._stopping.is_set():
                 return
@@ -129,7 +128,8 @@ class Link:
             tries = 0 if settled else tries + 1
             self._up, self._sent_s = False, None
             self._report(News.LOST, self._refusal or reason)
-            self._stopping.wait(retry_after_s(tries, random.random()))
+            soon = (greeted, self._protocol) == (V5, V311)  # it answers, and the other version is half of the same try
+            self._stopping.wait(retry_after_s(1 if soon else tries, random.random()))
 
     def _live(self) -> str:
         """Hold one connection from beginning to end; return in plain words why it ended."""

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Self
@@ -27,6 +27,7 @@ pytestmark = pytest.mark.skipif(RABBIT not in os.environ, reason="no RabbitMQ; t
 DOORS, PROCESSES = 500, 5
 MOST_S = 300.0  # a quarter of a minute on two idle cores
 QUORUM = "mqtt.durable_queue_type = quorum"  # what waits is on most of the nodes before a door is told that it is taken
+CLASSIC = "mqtt.durable_queue_type = classic"  # RabbitMQ's own choice: it is on one of them
 
 
 @dataclass(slots=True)
@@ -61,6 +62,10 @@ class Watcher:
                 pass
             client.disconnect()
 
+    @property
+    def heard(self) -> int:
+        return sum(len(alerts) for alerts in list(self.got.values()))
+
     def _greeted(self, client: mqtt.Client, _data: object, flags: mqtt.ConnectFlags, *_: object) -> None:
         if flags.session_present:
             self.sessions.append(True)
@@ -76,11 +81,11 @@ class Watcher:
 
 
 @contextmanager
-def cluster() -> Iterator[list[Rabbit]]:
+def cluster(queues: str) -> Iterator[list[Rabbit]]:
     port = free_port()
     join = ("cluster_formation.peer_discovery_backend = classic_config", "cluster_formation.classic_config.nodes.1 = one@localhost")
     with in_memory() as folder, Ports(folder) as ports, ExitStack() as stack:
-        nodes = [stack.enter_context(Rabbit(ports, name, f"127.0.0.{place}", port, (QUORUM, *(join if place > 1 else ()))))
+        nodes = [stack.enter_context(Rabbit(ports, name, f"127.0.0.{place}", port, (queues, *(join if place > 1 else ()))))
                  for place, name in enumerate(("one", "two", "three"), 1)]
         until(lambda: all(node.node in nodes[0].ctl("cluster_status") for node in nodes), "three nodes in one cluster", 60)
         yield nodes
@@ -129,32 +134,42 @@ def test_the_comparison_notices_one_lost_alert_and_is_not_deceived_by_one_that_c
     assert lost(whole) == [Words("x", "door 7").alert(ALERTS[3], 0).payload]
 
 
-def test_no_alert_of_500_doors_is_lost_when_a_node_of_three_is_killed(capsys: pytest.CaptureFixture[str]) -> None:
-    """A housing co-op's broker is repaired in office hours; its doors must not notice.
+@contextmanager
+def a_death(queues: str) -> Iterator[tuple[Watcher, str]]:
+    """Every door has said everything, and a node has died in the midst of it; who watched, and how it went.
 
     The node that dies is the worst to lose: the subscriber is there, and what waits for it is led from there.
     """
-    with cluster() as nodes, Watcher(nodes) as watcher, doors(nodes) as processes:
+    with cluster(queues) as nodes, Watcher(nodes) as watcher, doors(nodes) as processes:
         for process in processes:
             assert process.stdin is not None
             process.stdin.write(b"\n")
             process.stdin.flush()
         began_s = time.monotonic()
-        heard = _heard(watcher)
-        until(lambda: heard() >= DOORS, lambda: f"the first alerts: {heard()}", MOST_S)
+        until(lambda: watcher.heard >= DOORS, lambda: f"the first alerts: {watcher.heard}", MOST_S)
         nodes[0].kill()
-        before = heard()
+        before = watcher.heard
         assert before < DOORS * len(ALERTS) / 2, "it should die while most is still to be said"
         reconnects = [_line(process) for process in processes]  # each of a process whose doors' every alert is acknowledged
-        until(lambda: not lost(watcher.got), lambda: f"what is lost of {heard()}: {lost(watcher.got)[:20]}", MOST_S)
-        took_s = time.monotonic() - began_s
         assert all(process.wait(60) == 0 for process in processes)
+        yield watcher, (f"{DOORS} doors, {DOORS * len(ALERTS)} alerts in {time.monotonic() - began_s:.0f} s; a node killed after "
+                        f"{before}; connections lost: {sum(int(line.split()[1]) for line in reconnects)}")
+
+
+def test_no_alert_of_500_doors_is_lost_when_a_node_of_three_is_killed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A housing co-op's broker is repaired in office hours; its doors must not notice."""
+    with a_death(QUORUM) as (watcher, how):
+        until(lambda: not lost(watcher.got), lambda: f"what is lost of {watcher.heard}: {lost(watcher.got)[:20]}", MOST_S)
         assert watcher.sessions == [False, True], "the session outlived its node"
-    twice = heard() - DOORS * len(ALERTS)
-    with capsys.disabled():
-        print(f"\n{DOORS} doors, {DOORS * len(ALERTS)} alerts in {took_s:.0f} s; a node killed after {before}; connections "
-              f"lost: {sum(int(line.split()[1]) for line in reconnects)}; none lost, {twice} came twice")
+        with capsys.disabled():
+            print(f"\n{how}; none lost, {watcher.heard - DOORS * len(ALERTS)} came twice")
 
 
-def _heard(watcher: Watcher) -> Callable[[], int]:
-    return lambda: sum(len(alerts) for alerts in list(watcher.got.values()))
+def test_with_classic_queues_most_of_it_is_lost_though_the_broker_had_taken_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Why the documents insist on one line of RabbitMQ's configuration; and that the test above can fail."""
+    with a_death(CLASSIC) as (watcher, how):
+        time.sleep(20)  # nothing is what must happen
+        gone = len(lost(watcher.got))
+        with capsys.disabled():
+            print(f"\n{how}; {gone} lost, with classic queues")
+        assert gone > DOORS * len(ALERTS) / 2
