@@ -51,7 +51,7 @@ def test_an_alert_has_qos_1_is_never_retained_and_expires(teller: Teller, phone:
         if got.leaf != "config":
             assert len(got.payload.encode()) <= PAYLOAD_MOST_BYTES
     with phone.latecomer() as latecomer:
-        until(lambda: latecomer.said("config"), "the retained discovery")
+        until(lambda: latecomer.said("config") and latecomer.said("status"), lambda: f"what is retained; got {latecomer.got}")
         assert {got.leaf for got in latecomer.got} == {"status", "config"}
 
 
