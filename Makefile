@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench bench-detector bench-broker test-camera test-rabbit test-ha test-board test-power test-privacy test-install test-oldest test-wheels clean need-venv need-mosquitto
+.PHONY: help demo test check bench bench-detector bench-broker soak test-camera test-rabbit test-ha test-board test-power test-privacy test-install test-oldest test-wheels clean need-venv need-mosquitto
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,9 @@ bench-detector: $(VENV)/.bench $(VENV)-peers/.dvr-scan  ## how good the detector
 
 bench-broker: need-mosquitto $(VENV)/.test $(VENV)/.bench  ## what one broker carries, from 10 to 5,000 connections (6 minutes)
 	$(BIN)/python -m tests.bench.broker
+
+soak: need-mosquitto $(VENV)/.test  ## hours at the door, with faults at random: make soak MINUTES=30 SEED=1 (root)
+	$(BIN)/python -m tests.soak.soak --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
 
 test-camera: CAMERA ?= $(CURDIR)/.camera
 test-camera: need-mosquitto  ## the real picamera2 and libcamera, without a camera (Debian 12; 1 minute to set up)
