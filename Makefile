@@ -29,7 +29,7 @@ bench: need-mosquitto $(VENV)/.bench  ## speed, latency and memory, as ratios in
 bench-detector: $(VENV)/.bench $(VENV)-peers/.dvr-scan  ## how good the detector is, beside its peers (15 minutes)
 	$(BIN)/python -m tests.bench.detector
 
-bench-broker: need-mosquitto $(VENV)/.test $(VENV)/.bench  ## what one broker carries, from 10 to 5,000 connections (6 minutes)
+bench-broker: need-mosquitto $(VENV)/.test $(VENV)/.bench  ## what one broker carries, from 10 to 5,000 connections (8 minutes)
 	$(BIN)/python -m tests.bench.broker
 
 soak: need-mosquitto $(VENV)/.test  ## hours at the door, with faults at random: make soak MINUTES=30 SEED=1 (root)
@@ -47,7 +47,7 @@ test-board: need-mosquitto $(VENV)/.test  ## real pins, webcam and systemd on an
 	BOARD=$(BOARD) $(BIN)/python -m pytest tests/board
 
 test-rabbit: RABBIT ?= $(CURDIR)/.rabbit
-test-rabbit: need-mosquitto $(VENV)/.test  ## the contract against RabbitMQ, and 500 doors against three of it (Debian; 4 minutes)
+test-rabbit: need-mosquitto $(VENV)/.test  ## the contract against RabbitMQ, and 500 doors against three of it (Debian; 5 minutes)
 	tests/rabbit/setup.sh $(RABBIT)
 	RABBIT=$(RABBIT) $(BIN)/python -m pytest -k "rabbit" tests/test_tell.py tests/test_tell_button.py tests/test_hostile_broker.py tests/rabbit
 
