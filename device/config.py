@@ -62,6 +62,8 @@ class Alerts(Checked):
     cooldown_s: float = setting(30.0, checks.number(0, 3600, "seconds"), "motion again within it is not told again")
     storm_alerts: int = setting(6, checks.number(1, 100, "alerts", int), "this many within storm_window_s is a storm")
     storm_window_s: float = setting(600.0, checks.number(10, 86400, "seconds"), "in a storm one alert in this time")
+    quiet: str = setting("", checks.hours,
+        'hours of the local day, such as "22:00-07:00": motion is a state then, and no alert; faults are told')
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

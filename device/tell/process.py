@@ -28,6 +28,7 @@ from device.tell.desk import Desk
 from device.tell.link import Link, News
 from device.tell.outbox import Outbox
 from device.tell.policy import Policy
+from device.tell.quiet import minute_of_day
 from device.tell.words import Alert, Status, Words, late_words
 
 FLOOD_PAUSE_S = 0.25  # a sender that floods the wall gets no more of the processor than this leaves
@@ -68,7 +69,7 @@ def run(config: Config, see: socket.socket, keep: socket.socket | None = None) -
                     selector.register(readable, selectors.EVENT_READ)
                 while not stop.asked:
                     selector.select(1.0)
-                    if teller.step(boottime_s()):
+                    if teller.step(boottime_s(), minute_of_day(time.time())):
                         stop.wait(FLOOD_PAUSE_S)
                     manager.alive(teller.in_words(boottime_s()))
             teller.goodbye()
@@ -99,8 +100,12 @@ class _Teller:
         self._once: set[str] = set()
         self._alert_s: float | None = None  # when the last one was due
 
-    def step(self, now_s: float) -> bool:
-        """Take what came from either side, and let the next message go; whether a wall is flooded."""
+    def step(self, now_s: float, minute: int) -> bool:
+        """Take what came from either side, and let the next message go; whether a wall is flooded.
+
+        minute: of the local day.
+        """
+        self._policy.at(minute)
         # In the order in which it was said, and one by one: what is read and not yet in the outbox can be lost.
         streams: list[Iterator[Heard]] = [wall.receive() for wall in self._walls.values()]
         for received in heapq.merge(*streams, key=lambda received: received.sent_s):

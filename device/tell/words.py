@@ -59,6 +59,7 @@ class Status(enum.Enum):
     """What the device is doing; tied to frames, not to the socket."""
 
     WATCHING = "watching"
+    QUIET = "quiet"  # watching, in quiet hours
     NO_CAMERA = "no camera"
     VIEW_BLOCKED = "view blocked"
     PAUSED = "paused"
