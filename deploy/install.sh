@@ -26,6 +26,7 @@ usage() {
 usage: deploy/install.sh [options]
 
   --place WORDS         your words for the place (default "front door")
+  --language CODE       of alerts and papers: en, de, fr or es (default en)
   --id NAME             its name in MQTT topics (default: made of the place)
   --pir PIN             no camera: a motion sensor at this pin (BCM number)
   --recipient age1...   who can open clips; see: doorstep key new --help
@@ -42,7 +43,7 @@ usage: deploy/install.sh [options]
 What is not given is asked for in a terminal, and else left at its default. The
 environment can give it too: DOORSTEP_PLACE, DOORSTEP_ID, DOORSTEP_RECIPIENT,
 DOORSTEP_BROKER, DOORSTEP_PORT, DOORSTEP_CA, DOORSTEP_USER,
-DOORSTEP_PASSWORD_FILE, DOORSTEP_PIR.
+DOORSTEP_PASSWORD_FILE, DOORSTEP_PIR, DOORSTEP_LANGUAGE.
 HELP
 }
 
@@ -83,10 +84,10 @@ ask() { # VARIABLE QUESTION
 main() {
     place=${DOORSTEP_PLACE:-} id=${DOORSTEP_ID:-} recipient=${DOORSTEP_RECIPIENT:-} broker=${DOORSTEP_BROKER:-}
     port=${DOORSTEP_PORT:-} ca=${DOORSTEP_CA:-} user=${DOORSTEP_USER:-} password_file=${DOORSTEP_PASSWORD_FILE:-}
-    pir=${DOORSTEP_PIR:-} dry='' uninstall=''
+    pir=${DOORSTEP_PIR:-} language=${DOORSTEP_LANGUAGE:-} dry='' uninstall=''
     while [ $# -gt 0 ]; do
         case $1 in
-            --place | --id | --pir | --recipient | --broker | --port | --ca | --user | --password-file)
+            --place | --id | --language | --pir | --recipient | --broker | --port | --ca | --user | --password-file)
                 [ $# -gt 1 ] || die "$1 needs a value" "try: deploy/install.sh --help"
                 name=${1#--}
                 printf -v "${name//-/_}" %s "$2"
@@ -131,7 +132,7 @@ check_machine() {
 questions() {
     if [ -e "$toml" ]; then
         say "$toml is kept as it is"
-        [ -z "$place$id$pir$recipient$broker$port$ca$user$password_file" ] ||
+        [ -z "$place$id$language$pir$recipient$broker$port$ca$user$password_file" ] ||
             die "$toml is there already, so nothing of it can be set here" "edit it, and run this without options"
         return
     fi
@@ -252,6 +253,7 @@ settings() {
     echo "# doorstep config example: every setting with its default"
     echo "id = $(quoted "$id")"
     echo "place = $(quoted "$place")"
+    [ -z "$language" ] || echo "language = $(quoted "$language")"
     printf '\n[broker]\nhost = %s\n' "$(quoted "$broker")"
     if [ "$broker" = localhost ] && [ -z "$ca" ]; then printf 'port = %s\ntls = false\n' "${port:-1883}"; else echo "port = ${port:-8883}"; fi
     [ -z "$ca" ] || echo "ca_file = \"$etc/ca.crt\""
@@ -278,7 +280,7 @@ own_broker() {
         return
     fi
     # shellcheck disable=SC2046 # one address a word
-    "$venv/bin/doorstep" broker setup --host "$(hostname).local" --host localhost $(hostname -I | tr ' ' '\n' | sed -n '/\./s/^/--host /p')
+    "$venv/bin/doorstep" broker setup ${language:+--language "$language"} --host "$(hostname).local" --host localhost $(hostname -I | tr ' ' '\n' | sed -n '/\./s/^/--host /p')
     if "$venv/bin/doorstep" broker device list | grep -qx "$id"; then "$venv/bin/doorstep" broker device remove "$id"; fi
     "$venv/bin/doorstep" broker device add "$id"
     user=$(sed -n 's/^user = "\(.*\)"/\1/p' "$papers/doorstep.toml")

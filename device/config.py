@@ -21,6 +21,8 @@ from device import checks
 from device.checks import MASK_COLUMNS, MASK_ROWS, Checked, setting, shown
 from device.errors import ConfigError
 
+LANGUAGES = ("en", "de", "fr", "es")
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Camera(Checked):
@@ -140,6 +142,7 @@ class Config(Checked):
     id: str = setting("front-door", checks.matches(r"[a-z0-9][a-z0-9_-]{0,31}",
         "1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit"), "its name in MQTT topics")
     place: str = setting("front door", checks.text(60, 1), 'your words for it: "motion at front door"')
+    language: str = setting("en", checks.one_of(*LANGUAGES), "of alerts and of Home Assistant's names: en, de, fr, es")
     camera: Camera = Camera()
     detector: Detector = Detector()
     alerts: Alerts = Alerts()
