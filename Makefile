@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench bench-detector test-camera test-board test-power test-privacy test-install test-oldest test-wheels clean need-venv need-mosquitto
+.PHONY: help demo test check bench bench-detector soak test-camera test-board test-power test-privacy test-install test-oldest test-wheels clean need-venv need-mosquitto
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ bench: need-mosquitto $(VENV)/.bench  ## speed, latency and memory, as ratios in
 
 bench-detector: $(VENV)/.bench $(VENV)-peers/.dvr-scan  ## how good the detector is, beside its peers (15 minutes)
 	$(BIN)/python -m tests.bench.detector
+
+soak: need-mosquitto $(VENV)/.test  ## hours at the door, with faults at random: make soak MINUTES=30 SEED=1 (root)
+	$(BIN)/python -m tests.soak.soak --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
 
 test-camera: CAMERA ?= $(CURDIR)/.camera
 test-camera: need-mosquitto  ## the real picamera2 and libcamera, without a camera (Debian 12; 1 minute to set up)

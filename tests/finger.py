@@ -111,6 +111,7 @@ def _serve_confined(path: str) -> None:
     from device import sandbox
 
     listener, give_up = socket.socket(socket.AF_UNIX), sandbox.give_up
+    Path(path).unlink(missing_ok=True)  # of a keep that was killed
     listener.bind(path)
     listener.listen()
 
