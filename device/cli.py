@@ -222,15 +222,14 @@ def _config_check(options: argparse.Namespace) -> int:
     from device import config
     from device.keep.vault import read_recipients
     from device.tell import credentials
-    from device.tell.languages import LANGUAGES
+    from device.tell.languages import words_of
     from device.tell.words import Alert
 
     settings = config.load(options.file)
     read_recipients(settings.recording.recipients)
     credentials.load(settings.broker)
     broker = settings.broker.host or "a broker of our own"
-    motion = LANGUAGES[settings.language].phrases[Alert.MOTION].format(place=settings.place)
-    print(f'{options.file}: all right: "{motion}" via {broker}')
+    print(f'{options.file}: all right: "{words_of(settings).phrase(Alert.MOTION)}" via {broker}')
     return 0
 
 

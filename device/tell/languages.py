@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 
-from device.tell.words import ENGLISH, Alert, Language
+from device.config import Config
+from device.tell.words import ENGLISH, Alert, Language, Words
 
 GERMAN = Language({
     Alert.MOTION: "{place}: Bewegung",
@@ -78,6 +79,11 @@ SPANISH = Language({
     {"motion": "Movimiento", "recording": "Grabación", "alert": "Aviso", "status": "Estado"})
 
 LANGUAGES: dict[str, Language] = {"en": ENGLISH, "de": GERMAN, "fr": FRENCH, "es": SPANISH}
+
+
+def words_of(config: Config) -> Words:
+    """Return all that the configured door can say."""
+    return Words(config.id, config.place, LANGUAGES[config.language], sensor=not config.camera.has_picture)
 
 
 def heard(text: str) -> tuple[Language, bool]:

@@ -25,7 +25,7 @@ from device.stopping import Stop
 from device.tell import credentials
 from device.tell.button import Button
 from device.tell.desk import Desk
-from device.tell.languages import LANGUAGES
+from device.tell.languages import words_of
 from device.tell.link import Link, News
 from device.tell.outbox import Outbox
 from device.tell.policy import Policy
@@ -58,7 +58,7 @@ def run(config: Config, see: socket.socket, keep: socket.socket | None = None) -
     outbox = Outbox(folder / "outbox.json" if folder else None, boottime_s())
     if outbox.unreadable:
         log.say(f"{folder}/outbox.json was not ours to read: starting with an empty outbox")
-    words = Words(config.id, config.place, LANGUAGES[config.language], sensor=not config.camera.has_picture)
+    words = words_of(config)
     offline = words.status(Status.OFFLINE)
     with Manager(os.environ) as manager:
         sandbox.give_up(Role.TELL)  # all that it will ever write to is open, and it has one thread
