@@ -179,6 +179,12 @@ def test_inv_button_opens_the_gate_and_a_sensor_has_nothing_to_record(felt: Felt
     felt.hears(SeeToTell.ALIVE)
 
 
+def test_the_pipe_of_its_pins_has_a_folder_that_keep_does_not_use(felt: Felt, runtime_folder: Path) -> None:
+    """lgpio gives each process's the same name: in one folder the button's touches could go to the sensor's process."""
+    felt.hears(SeeToTell.ALIVE)
+    assert oct((runtime_folder / "front-door" / "see").stat().st_mode & 0o777) == "0o700"
+
+
 @looks_inside
 def test_inv_a_taken_process_stays_confined_with_a_sensor_too(felt: Felt) -> None:
     """It has no camera, no network and no file; and nothing of a camera was loaded into it."""

@@ -57,9 +57,9 @@ class Pin:
     thread has died of an error: a sign of life that is none.
     """
 
-    def __init__(self, number: int, runtime: Path | None) -> None:
-        if runtime is not None:
-            os.environ.setdefault("LG_WD", str(runtime))  # lgpio makes a FIFO there; elsewhere it may not write
+    def __init__(self, number: int, folder: Path | None) -> None:
+        if folder is not None:
+            os.environ.setdefault("LG_WD", str(folder))  # lgpio makes a FIFO there; elsewhere it may not write
         # Without this gpiozero falls back, in silence, to factories that do not drive these pins.
         os.environ.setdefault("GPIOZERO_PIN_FACTORY", "lgpio")
         try:
@@ -90,8 +90,11 @@ def run(config: Config, to_tell: Sender[SeeToTell], from_keep: socket.socket | N
     log = Log("see")
     gate = Gate(from_keep, "", config, log)
     runtime = runtime_folder(dict(os.environ), config.id)
-    sandbox.give_up(Role.SENSOR, [runtime] if runtime else [])  # before lgpio starts threads
-    with contextlib.closing(Pin(config.camera.pin, runtime)) as pin:
+    folder = runtime / "see" if runtime else None  # beside that of `keep`, whose pipe has the same name
+    if folder is not None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    sandbox.give_up(Role.SENSOR, [folder] if folder else [])  # before lgpio starts threads
+    with contextlib.closing(Pin(config.camera.pin, folder)) as pin:
         sandbox.shut(Role.SENSOR)  # the pin is open
         presence, alive_s = Presence(), -ALIVE_EVERY_S
         with Stop() as stop:
