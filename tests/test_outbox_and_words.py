@@ -14,7 +14,7 @@ from device.errors import ConfigError
 from device.runtime import is_memory, runtime_folder
 from device.tell.desk import READ_AFTER_S, Desk
 from device.tell.outbox import MOST, Outbox
-from device.tell.words import PAYLOAD_MOST_BYTES, PHRASE, Alert, Publish, Status, Words, late_words
+from device.tell.words import ENGLISH, PAYLOAD_MOST_BYTES, Alert, Publish, Status, Words, late_words
 
 WORDS = Words("front-door", "front door")
 
@@ -138,7 +138,7 @@ def test_only_status_and_discovery_are_retained() -> None:
 
 def test_every_alert_has_its_phrase() -> None:
     """A table with a hole would be a crash at three in the morning."""
-    assert set(PHRASE) == set(Alert)
+    assert set(ENGLISH.phrases) == set(Alert)
 
 
 def _drain(desk: Desk, now_s: float = 0.0) -> list[Publish]:
