@@ -24,7 +24,9 @@ usage() {
     cat <<'HELP'
 
   --place WORDS         your words for the place (default "front door")
+  --language CODE       of alerts and papers: en, de, fr or es (default en)
   --id NAME             its name in MQTT topics (default: made of the place)
+  --pir PIN             no camera: a motion sensor at this pin (BCM number)
   --recipient age1...   who can open clips; see: doorstep key new --help
   --new-key             make that key here and show it once
   --no-recording        nobody: nothing is recorded
@@ -39,7 +41,7 @@ usage() {
 What is not given is asked for in a terminal, and else left at its default. The
 environment can give it too: DOORSTEP_PLACE, DOORSTEP_ID, DOORSTEP_RECIPIENT,
 DOORSTEP_BROKER, DOORSTEP_PORT, DOORSTEP_CA, DOORSTEP_USER,
-DOORSTEP_PASSWORD_FILE.
+DOORSTEP_PASSWORD_FILE, DOORSTEP_PIR, DOORSTEP_LANGUAGE.
 HELP
 }
 
@@ -77,10 +79,10 @@ ask() { # VARIABLE QUESTION
 main() {
     place=${DOORSTEP_PLACE:-} id=${DOORSTEP_ID:-} recipient=${DOORSTEP_RECIPIENT:-} broker=${DOORSTEP_BROKER:-}
     port=${DOORSTEP_PORT:-} ca=${DOORSTEP_CA:-} user=${DOORSTEP_USER:-} password_file=${DOORSTEP_PASSWORD_FILE:-}
-    dry='' uninstall=''
+    pir=${DOORSTEP_PIR:-} language=${DOORSTEP_LANGUAGE:-} dry='' uninstall=''
     while [ $# -gt 0 ]; do
         case $1 in
-            --place | --id | --recipient | --broker | --port | --ca | --user | --password-file)
+            --place | --id | --language | --pir | --recipient | --broker | --port | --ca | --user | --password-file)
                 [ $# -gt 1 ] || die "$1 needs a value" "try: $0 --help"
                 name=${1#--}
                 printf -v "${name//-/_}" %s "$2"
@@ -129,7 +131,7 @@ check_machine() {
 questions() {
     if [ -e "$toml" ]; then
         say "$toml is kept as it is"
-        [ -z "$place$id$recipient$broker$port$ca$user$password_file" ] ||
+        [ -z "$place$id$language$pir$recipient$broker$port$ca$user$password_file" ] ||
             die "$toml is there already, so nothing of it can be set here" "edit it, and run this without options"
         return
     fi
@@ -231,6 +233,7 @@ configuration() {
         check "$toml"
     fi
     reach
+    eye
 }
 
 # As the user who will read it.
@@ -246,10 +249,12 @@ settings() {
     echo "version = 1"
     echo "id = $(quoted "$id")"
     echo "place = $(quoted "$place")"
+    [ -z "$language" ] || echo "language = $(quoted "$language")"
     printf '\n[broker]\nhost = %s\n' "$(quoted "$broker")"
     if [ "$broker" = localhost ] && [ -z "$ca" ]; then printf 'port = %s\ntls = false\n' "${port:-1883}"; else echo "port = ${port:-8883}"; fi
     [ -z "$ca" ] || echo "ca_file = \"$etc/ca.crt\""
     [ -z "$user" ] || printf 'user = %s\npassword_file = "%s"\n' "$(quoted "$user")" "$etc/password"
+    [ -z "$pir" ] || printf '\n[camera]\nsource = "pir"\npin = %s\n' "$pir"
     [ "$recipient" = none ] || printf '\n[recording]\nrecipients = [%s]\n' "$(quoted "$recipient")"
 }
 
@@ -271,7 +276,7 @@ own_broker() {
         return
     fi
     # shellcheck disable=SC2046 # one address a word
-    "$venv/bin/doorstep" broker setup --host "$(hostname).local" --host localhost $(hostname -I | tr ' ' '\n' | sed -n '/\./s/^/--host /p')
+    "$venv/bin/doorstep" broker setup ${language:+--language "$language"} --host "$(hostname).local" --host localhost $(hostname -I | tr ' ' '\n' | sed -n '/\./s/^/--host /p')
     if "$venv/bin/doorstep" broker device list | grep -qx "$id"; then "$venv/bin/doorstep" broker device remove "$id"; fi
     "$venv/bin/doorstep" broker device add "$id"
     user=$(sed -n 's/^user = "\(.*\)"/\1/p' "$papers/doorstep.toml")
@@ -283,7 +288,7 @@ broker_units() { if [ "$packaged" ]; then lay mosquitto; else lay broker mosquit
 # Let doorstep-tell reach the broker and nobody else. It asks no resolver: the address is looked up here, once.
 reach() {
     local host addresses
-    host=${broker:-$(python3 -c 'import sys, tomllib; print(tomllib.load(open(sys.argv[1], "rb")).get("broker", {}).get("host", ""))' "$toml")}
+    host=${broker:-$(setting broker host)}
     [ -n "$host" ] || die "$toml names no broker" "add: host under [broker]"
     addresses=$({ getent ahosts "$host" || true; } | awk '$1 !~ /%/ {print $1}' | sort -u)
     [ -n "$addresses" ] || die "no machine is called $host" "check host in $toml, or give its address"
@@ -296,6 +301,22 @@ BindReadOnlyPaths=$dropin/hosts:/etc/hosts
 UNIT
     # shellcheck disable=SC2086
     printf "%s $host\n" $addresses | write "$dropin/hosts"
+}
+
+# With a motion sensor the process that watches has the pins, and no camera.
+eye() {
+    local source=${pir:+pir}
+    [ ! -e "$toml" ] || source=$(setting camera source)
+    if [ "$source" = pir ]; then
+        lay sensor
+    elif [ -e "$sensor/pir.conf" ]; then
+        do_ rm "$sensor/pir.conf"
+        do_ rmdir --ignore-fail-on-non-empty "$sensor"
+    fi
+}
+
+setting() { # TABLE KEY
+    python3 -c 'import sys, tomllib; print(tomllib.load(open(sys.argv[1], "rb")).get(sys.argv[2], {}).get(sys.argv[3], ""))' "$toml" "$1" "$2"
 }
 
 start() {
@@ -337,8 +358,8 @@ uninstall() {
         do_ systemctl disable --now doorstep-broker-renew.timer
     fi
     # shellcheck disable=SC2046 # one file a word
-    do_ rm -rf $(laid every broker mosquitto | sed 's|.* |/etc/|') "$dropin" /usr/local/bin/doorstep /run/doorstep
-    for name in "$mosquitto" /etc/sysusers.d /etc/systemd/journald@doorstep.conf.d; do
+    do_ rm -rf $(laid every broker mosquitto sensor | sed 's|.* |/etc/|') "$dropin" /usr/local/bin/doorstep /run/doorstep
+    for name in "$mosquitto" "$sensor" /etc/sysusers.d /etc/systemd/journald@doorstep.conf.d; do
         [ ! -d "$name" ] || do_ rmdir --ignore-fail-on-non-empty "$name"
     done
     if runs; then

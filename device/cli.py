@@ -87,26 +87,19 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _see(options: argparse.Namespace) -> int:
-    from device import sandbox
     from device.activation import handed
     from device.notify import Manager
-    from device.sandbox_calls import Role
-
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads would be of no use, and here too early
-    from device.see.process import run
+    from device.see.start import start
 
     settings = _config(options)
-    role = Role.SEE if settings.camera.source in ("porch", "file") else Role.CAMERA
     keep_fd = options.keep_fd
     if keep_fd is None and os.environ.get("LISTEN_PID") == str(os.getpid()):
         keep_fd = handed(os.environ, os.getpid(), f"in its unit: ListenDatagram={KEEP_TO_SEE}", "keep")["keep"]
     with ExitStack() as stack, Manager(os.environ) as manager:
         to_tell = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM, fileno=options.tell_fd))
         from_keep = stack.enter_context(socket.socket(fileno=keep_fd)) if keep_fd is not None else None
-        sandbox.give_up(role, reads=[Path(settings.camera.path)] if settings.camera.source == "file" else [])
-        sandbox.shut(role)  # a lost camera is opened again: what that needs, `see` can do as long as it lives
-        return run(settings, to_tell, options.socket if options.tell_fd is None else None, manager=manager,
-                   from_keep=from_keep, video_address=options.video_socket)
+        address = options.socket if options.tell_fd is None else None
+        return start(settings, to_tell, address, manager, from_keep, options.video_socket)
 
 
 def _tell(options: argparse.Namespace) -> int:
@@ -214,12 +207,14 @@ def _config_check(options: argparse.Namespace) -> int:
     from device import config
     from device.keep.vault import read_recipients
     from device.tell import credentials
+    from device.tell.languages import words_of
+    from device.tell.words import Alert
 
     settings = config.load(options.file)
     read_recipients(settings.recording.recipients)
     credentials.load(settings.broker)
     broker = settings.broker.host or "a broker of our own"
-    print(f'{options.file}: all right: "motion at {settings.place}" via {broker}')
+    print(f'{options.file}: all right: "{words_of(settings).phrase(Alert.MOTION)}" via {broker}')
     return 0
 
 

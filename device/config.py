@@ -22,15 +22,19 @@ from device.checks import MASK_COLUMNS, MASK_ROWS, Checked, setting, shown
 from device.errors import ConfigError
 from device.log import Log
 
+LANGUAGES = ("en", "de", "fr", "es")
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Camera(Checked):
     """Where frames come from."""
 
-    source: str = setting("auto", checks.one_of("auto", "picamera2", "v4l2", "file", "porch"),
-        "auto (the Pi's camera, else a webcam), picamera2, v4l2 (a webcam), file (a recording), porch (drawn)")
+    source: str = setting("auto", checks.one_of("auto", "picamera2", "v4l2", "file", "porch", "pir"),
+        "auto (the Pi's camera, else a webcam), picamera2, v4l2 (a webcam), file (a recording), porch (drawn), "
+        "pir (a motion sensor on a pin, and no camera)")
     device: str = setting("/dev/video0", checks.text(200, 1), "the webcam, for v4l2")
     path: str = setting("", checks.text(1000), "a video file or a folder of numbered images, for file")
+    pin: int = setting(4, checks.number(0, 53, "", int), "BCM number; the output of a PIR or radar for 3.3 V, for pir")
     mask: tuple[str, ...] = setting((), checks.mask,
         f'what is not looked at: {MASK_ROWS} rows of {MASK_COLUMNS}, "." watched, "#" not; doorstep walk writes it')
     frames_per_s: float = setting(10.0, checks.number(2, 30, "frames a second"), "how often the picture is looked at")
@@ -39,6 +43,11 @@ class Camera(Checked):
         Checked.__post_init__(self)
         if self.source == "file" and not self.path:
             raise ConfigError('source = "file" names no recording', 'add: path = "/the/recording.mp4"')
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether there is a picture at all, of which a recording could be made."""
+        return self.source != "pir"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,6 +65,8 @@ class Alerts(Checked):
     cooldown_s: float = setting(30.0, checks.number(0, 3600, "seconds"), "motion again within it is not told again")
     storm_alerts: int = setting(6, checks.number(1, 100, "alerts", int), "this many within storm_window_s is a storm")
     storm_window_s: float = setting(600.0, checks.number(10, 86400, "seconds"), "in a storm one alert in this time")
+    quiet: str = setting("", checks.hours,
+        'hours of the local day, such as "22:00-07:00": motion is a state then, and no alert; faults are told')
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -132,11 +143,19 @@ class Config(Checked):
     id: str = setting("front-door", checks.matches(r"[a-z0-9][a-z0-9_-]{0,31}",
         "1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit"), "its name in MQTT topics")
     place: str = setting("front door", checks.text(60, 1), 'your words for it: "motion at front door"')
+    language: str = setting("en", checks.one_of(*LANGUAGES), "of alerts and of Home Assistant's names: en, de, fr, es")
     camera: Camera = Camera()
     detector: Detector = Detector()
     alerts: Alerts = Alerts()
     broker: Broker = Broker()
     recording: Recording = Recording()
+
+    def __post_init__(self) -> None:
+        Checked.__post_init__(self)
+        pin, panel = self.camera.pin, self.recording
+        if not self.camera.has_picture and panel.panel in ("auto", "gpio") and pin in (panel.button_pin, panel.led_pin):
+            raise ConfigError(f"pin {pin} is both the sensor's and the button's or the light's",
+                              "the sensor needs a pin of its own: pin under [camera]")
 
 
 _T = TypeVar("_T", bound=Checked)

@@ -25,8 +25,9 @@ from device.setup_answers import HERE, NONE
 from device.setup_job import Job, Paper
 from device.setup_talk import GREEN, RED, YELLOW
 from device.tell import credentials
+from device.tell.languages import words_of
 from device.tell.link import Link, News
-from device.tell.words import Alert, Status, Words
+from device.tell.words import Alert, Status
 
 ANSWER_MOST_S = 20.0  # connecting, a second try in the other MQTT version, and the acknowledgement
 
@@ -155,7 +156,7 @@ def alert(job: Job) -> None:
         talk.say(f"It was not sent: {trouble}", RED)
         job.left.append("send a test alert: doorstep setup alert")
         return
-    words = _words(config).alert(Alert.MOTION, 0).payload
+    words = words_of(config).alert(Alert.MOTION, 0).payload
     talk.say(f'The broker has taken "{words}".', GREEN)
     if talk.seen("Does the phone show it?") is False:
         talk.say("Then look at the app: is it connected, is its battery use unrestricted, are notifications on? "
@@ -163,14 +164,10 @@ def alert(job: Job) -> None:
         job.left.append("have the phone show a test alert: doorstep setup alert")
 
 
-def _words(config: Config) -> Words:
-    return Words(config.id, config.place)
-
-
 def send(job: Job) -> str:
     """Send the words for motion over a connection as `tell` has it; return what went wrong, or nothing."""
     config = job.config
-    words = _words(config)
+    words = words_of(config)
     try:
         secrets = credentials.load(config.broker)
     except DoorstepError as error:

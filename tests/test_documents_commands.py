@@ -101,9 +101,15 @@ def foreign(words: list[str]) -> None:
             assert {word, f"{word}.service"} & UNITS, word
 
 
+def shell(words: list[str]) -> None:
+    """A word of the shell's own: what it repeats is looked at line by line."""
+    assert words[0] != "for" or words[2] == "in", words
+
+
 CHECKS: dict[str, Callable[[list[str]], None]] = {
     "doorstep": doorstep, ".venv/bin/doorstep": doorstep, "make": make, ".venv/bin/python": python,
     "deploy/install.sh": ours, "doorstep-configure": lambda words: ours(["deploy/install.sh", *words[1:]]),
+    **dict.fromkeys(("for", "do", "done"), shell),
     **dict.fromkeys((".", "age", "apt", "chmod", "cp", "install", "journalctl", "man", "mkdir", "mosquitto", "mpv", "pip", "sudo",
                      "sudoedit", "systemctl", "systemd-socket-activate"), foreign),
 }

@@ -50,7 +50,8 @@ files() {
     local file place
     while read -r file place; do have "$deploy/$file" "/usr/lib/$place"; done < <(laid every broker owner)
     have "$deploy/install.sh" /usr/lib/doorstep/install.sh 755
-    for file in parts.sh mosquitto-doorstep.conf; do have "$deploy/$file" "/usr/lib/doorstep/$file"; done
+    have "$deploy/parts.sh" /usr/lib/doorstep/parts.sh
+    while read -r file place; do have "$deploy/$file" "/usr/lib/doorstep/$file"; done < <(laid mosquitto sensor)
     ln -sn ../lib/doorstep/install.sh "$root/usr/sbin/doorstep-configure"
 }
 

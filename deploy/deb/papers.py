@@ -46,7 +46,8 @@ class Wheel:
 
     def component(self) -> dict[str, object]:
         """Return it as CycloneDX has it, with what it says is compiled or copied into it."""
-        inner = [{key: part[key] for key in ("type", "name", "version", "purl") if key in part} for part in self.inner]
+        found = [{key: part[key] for key in ("type", "name", "version", "purl") if key in part} for part in self.inner]
+        inner = [part for place, part in enumerate(found) if part not in found[:place]]  # the schema wants each once
         return {
             "type": "application" if self.name == OWN else "library", "bom-ref": self.file,
             "name": self.name, "version": self.version,

@@ -150,6 +150,14 @@ def test_it_comes_without_a_network_is_configured_upgraded_removed_and_purged(ma
     assert {name: kept[name] for name in kept if name.startswith("etc/")} == \
         {name: seen for name, seen in machine.contents().items() if name.startswith("etc/")}
 
+    # A library that is not the one that was pinned gets nowhere, and the door that runs is not touched.
+    machine.run("sh", "-c", "echo >> /usr/lib/doorstep/wheels/tomlkit-*.whl")
+    old = pids(machine)
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in machine.run("/var/lib/dpkg/info/doorstep.postinst", "configure", status=1)
+    assert machine.run("doorstep", "--version").startswith("doorstep ")
+    assert (pids(machine), is_well(machine)) == (old, True)
+    machine.run("dpkg", "-i", LATER)
+
     # Another Python: its libraries are elsewhere.
     machine.run("sh", "-c", "mv /opt/doorstep/lib/python3.* /opt/doorstep/lib/python3.0; dpkg-trigger --no-await --by-package=doorstep "
                 "/usr/bin/python3; dpkg --configure --pending")
