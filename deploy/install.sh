@@ -308,7 +308,7 @@ eye() {
     local source=${pir:+pir}
     [ ! -e "$toml" ] || source=$(setting camera source)
     if [ "$source" = pir ]; then
-        lay sensor
+        lay pir
     elif [ -e "$sensor/pir.conf" ]; then
         do_ rm "$sensor/pir.conf"
         do_ rmdir --ignore-fail-on-non-empty "$sensor"
@@ -358,7 +358,7 @@ uninstall() {
         do_ systemctl disable --now doorstep-broker-renew.timer
     fi
     # shellcheck disable=SC2046 # one file a word
-    do_ rm -rf $(laid every broker mosquitto sensor | sed 's|.* |/etc/|') "$dropin" /usr/local/bin/doorstep /run/doorstep
+    do_ rm -rf $(laid every broker mosquitto pir | sed 's|.* |/etc/|') "$dropin" /usr/local/bin/doorstep /run/doorstep
     for name in "$mosquitto" "$sensor" /etc/sysusers.d /etc/systemd/journald@doorstep.conf.d; do
         [ ! -d "$name" ] || do_ rmdir --ignore-fail-on-non-empty "$name"
     done

@@ -14,7 +14,7 @@ services="doorstep.target doorstep-see.socket doorstep-tell.socket doorstep-tell
     doorstep-see.service doorstep-tell.service doorstep-keep.service"
 
 # Each file, its place below /etc (the installer's) or /usr/lib (the package's), and where: on every machine, where the
-# broker is on it too, or where the owner puts it. Those of mosquitto and sensor change another unit: they lie below /etc
+# broker is on it too, or where the owner puts it. Those of mosquitto and pir change another unit: they lie below /etc
 # always, laid when the door is configured so, and the package carries them.
 layout="
 systemd/doorstep.sysusers        sysusers.d/doorstep.conf                             every
@@ -32,7 +32,7 @@ systemd/doorstep-keep.service    systemd/system/doorstep-keep.service           
 doorstep-broker-renew.service    systemd/system/doorstep-broker-renew.service         broker
 doorstep-broker-renew.timer      systemd/system/doorstep-broker-renew.timer           broker
 mosquitto-doorstep.conf          systemd/system/mosquitto.service.d/doorstep.conf     mosquitto
-systemd/see-pir.conf             systemd/system/doorstep-see.service.d/pir.conf       sensor
+systemd/see-pir.conf             systemd/system/doorstep-see.service.d/pir.conf       pir
 doorstep-ntfy.service            systemd/system/doorstep-ntfy.service                 owner
 "
 

@@ -19,7 +19,7 @@ from broker import book as books
 from broker import running, usage
 from broker.book import Book
 from broker.names import device_user
-from device.config import Broker, Config
+from device.config import Broker
 from device.errors import ConfigError, DoorstepError
 from device.setup_answers import HERE, NONE
 from device.setup_job import Job, Paper

@@ -217,7 +217,7 @@ def test_every_unit_and_setting_has_its_place_in_the_one_list() -> None:
     rows = [line.split() for line in re.search(r'^layout="\n(.*?)^"', (ROOT / "deploy" / "parts.sh").read_text(), re.MULTILINE | re.DOTALL)[1].splitlines()]
     assert sorted(file for file, _, _ in rows) == sorted(
         [f"systemd/{path.name}" for path in UNITS.iterdir()] + [path.name for path in UNITS.parent.iterdir() if path.suffix in (".service", ".timer", ".conf")])
-    assert all(kind in ("every", "broker", "mosquitto", "sensor", "owner") for _, _, kind in rows)
+    assert all(kind in ("every", "broker", "mosquitto", "pir", "owner") for _, _, kind in rows)
     services = re.search(r'^services="(.*?)"', (ROOT / "deploy" / "parts.sh").read_text(), re.MULTILINE | re.DOTALL)[1].split()
     assert sorted(services) == sorted(path.name for path in UNITS.iterdir() if path.suffix in (".target", ".socket", ".service"))
 

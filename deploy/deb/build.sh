@@ -51,7 +51,7 @@ files() {
     while read -r file place; do have "$deploy/$file" "/usr/lib/$place"; done < <(laid every broker owner)
     have "$deploy/install.sh" /usr/lib/doorstep/install.sh 755
     have "$deploy/parts.sh" /usr/lib/doorstep/parts.sh
-    while read -r file place; do have "$deploy/$file" "/usr/lib/doorstep/$file"; done < <(laid mosquitto sensor)
+    while read -r file place; do have "$deploy/$file" "/usr/lib/doorstep/$file"; done < <(laid mosquitto pir)
     ln -sn ../lib/doorstep/install.sh "$root/usr/sbin/doorstep-configure"
 }
 
