@@ -151,7 +151,7 @@ def test_it_comes_without_a_network_is_configured_upgraded_removed_and_purged(ma
         {name: seen for name, seen in machine.contents().items() if name.startswith("etc/")}
 
     # A library that is not the one that was pinned gets nowhere, and the door that runs is not touched.
-    machine.run("sh", "-c", "echo >> /usr/lib/doorstep/wheels/tomlkit-*.whl")
+    machine.run("sh", "-c", "cd /usr/lib/doorstep/wheels && echo | tee -a tomlkit-*.whl")
     old = pids(machine)
     assert "THESE PACKAGES DO NOT MATCH THE HASHES" in machine.run("/var/lib/dpkg/info/doorstep.postinst", "configure", status=1)
     assert machine.run("doorstep", "--version").startswith("doorstep ")
