@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench bench-detector bench-broker soak test-camera test-rabbit test-ha test-board test-power test-privacy test-install test-oldest test-wheels man drawings clean need-venv need-mosquitto
+.PHONY: help demo test check bench bench-detector bench-broker soak test-camera test-rabbit test-ha test-board test-power test-privacy test-install test-oldest test-wheels deb test-deb man drawings clean need-venv need-mosquitto
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -70,10 +70,19 @@ test-privacy: $(VENV)/.test  ## 200 pairs of visits that differ in face, coat an
 test-install: INSTALL ?= $(CURDIR)/.install
 test-install: need-mosquitto $(VENV)/.test  ## the installer in clean Debian 12 and 13 trees, started with systemd (root)
 	tests/install/setup.sh $(INSTALL)
-	INSTALL=$(INSTALL) $(BIN)/python -m pytest tests/install
+	INSTALL=$(INSTALL) $(BIN)/python -m pytest tests/install/test_install.py
+
+test-deb: INSTALL ?= $(CURDIR)/.install
+test-deb: deb need-mosquitto $(VENV)/.test $(VENV)/.deb  ## the packages: same bytes, and their life in clean Debian 12 and 13 trees (root; 15 minutes)
+	@command -v lintian >/dev/null || { echo "installing lintian with apt"; apt-get -q install -y --no-install-recommends lintian >/dev/null; }
+	tests/install/setup.sh $(INSTALL)
+	INSTALL=$(INSTALL) $(BIN)/python -m pytest tests/install/test_package.py
 
 test-wheels: $(VENV)/.made  ## what a device needs is there as wheels for aarch64 (downloads it)
 	tests/wheels.sh $(BIN)/python
+
+deb: $(VENV)-build/.made  ## the Debian packages, for arm64 and amd64, in dist/
+	deploy/deb/build.sh $(VENV)-build/bin/python
 
 test-oldest: need-mosquitto $(VENV)-oldest/.test  ## the suite with the oldest libraries allowed (Python 3.11)
 	$(VENV)-oldest/bin/python -m pytest -p no:cacheprovider
@@ -85,7 +94,7 @@ drawings: $(VENV)/.test  ## draw the wiring and the walk test into deploy/
 	$(BIN)/python deploy/draw.py
 
 clean:  ## remove what the targets have made
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-peers .camera .board .rabbit .homeassistant .install .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-peers $(VENV)-build dist .camera .board .rabbit .homeassistant .install .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 need-venv:
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing; try: sudo apt install python3 python3-venv" >&2; exit 2; }
@@ -101,7 +110,7 @@ $(VENV)/.made: | need-venv
 	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(VENV)/.demo $(VENV)/.test $(VENV)/.check $(VENV)/.bench: $(VENV)/.%: $(VENV)/.made pyproject.toml
+$(VENV)/.demo $(VENV)/.test $(VENV)/.check $(VENV)/.bench $(VENV)/.deb: $(VENV)/.%: $(VENV)/.made pyproject.toml
 	@echo "installing doorstep for make $* into $(VENV)"
 	@$(call PIP,$(VENV)) --editable '.[device,demo,$*]'
 	@touch $@
@@ -111,6 +120,12 @@ $(VENV)-peers/.dvr-scan: | need-venv
 	@echo "installing DVR-Scan into $(VENV)-peers"
 	@$(PYTHON) -m venv $(VENV)-peers
 	@$(call PIP,$(VENV)-peers) dvr-scan-headless==1.8.2.1 && touch $@ || echo "DVR-Scan could not be installed: it will be missing"
+
+# What builds the package is pinned by hash, as what it carries.
+$(VENV)-build/.made: deploy/lock-build.txt | need-venv
+	@$(PYTHON) -m venv --clear $(VENV)-build
+	@$(call PIP,$(VENV)-build) --no-deps --require-hashes --requirement deploy/lock-build.txt
+	@touch $@
 
 $(VENV)-oldest/.test: tests/oldest.txt pyproject.toml | need-venv
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "make: the oldest set is for Python 3.11; try: make test-oldest PYTHON=python3.11" >&2; exit 2; }

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 
 from broker import papers
 from broker.papers import PAPERS, Papers
+from device.versions import VERSION
 
 KEEPALIVE_S = 240  # minutes, so that the radio sleeps; below the five after which routers forget a connection
 _QR_MOST_BYTES = 1900  # what a phone's camera still reads from a screen; the largest code holds 2,953
@@ -134,8 +135,8 @@ def documents(pairing: Pairing) -> dict[str, bytes]:
 
 def door_toml(pairing: Pairing, door: str) -> str:
     """Return the doorstep.toml of a door, to be completed with `place` and whatever else is wanted."""
-    return (f'id = "{door}"\n\n[broker]\nhost = "{pairing.host}"\nport = {pairing.port}\nca_file = "ca.crt"\n'
-            f'user = "{pairing.user}"\npassword_file = "password"\n')
+    return (f'version = {VERSION}\nid = "{door}"\n\n[broker]\nhost = "{pairing.host}"\nport = {pairing.port}\n'
+            f'ca_file = "ca.crt"\nuser = "{pairing.user}"\npassword_file = "password"\n')
 
 
 def qr_text(pairing: Pairing) -> str:

@@ -10,20 +10,18 @@
 # Rule 3: a key that opens clips is shown once and written nowhere; the broker's password is doorstep-tell's alone.
 set -eEuo pipefail
 export LC_ALL=C
-trap 'echo "install.sh: line $LINENO failed: $BASH_COMMAND" >&2' ERR
+trap 'echo "${0##*/}: line $LINENO failed: $BASH_COMMAND" >&2' ERR
 
-project=$(realpath "$(dirname "$0")/..")
-venv=/opt/doorstep
-etc=/etc/doorstep
-toml=$etc/doorstep.toml
-units=/etc/systemd/system
-dropin=$units/doorstep-tell.service.d
-sensor=$units/doorstep-see.service.d/pir.conf
-mosquitto=$units/mosquitto.service.d
+deploy=$(dirname "$(realpath "$0")")
+project=$(dirname "$deploy")
+packaged='' # from the package, as doorstep-configure, it lays nothing: it asks, configures and starts
+[ -e "$project/pyproject.toml" ] || packaged=yes
+# shellcheck source=deploy/parts.sh
+. "$deploy/parts.sh"
 
 usage() {
+    echo "usage: $0 [options]"
     cat <<'HELP'
-usage: deploy/install.sh [options]
 
   --place WORDS         your words for the place (default "front door")
   --language CODE       of alerts and papers: en, de, fr or es (default en)
@@ -48,8 +46,8 @@ HELP
 }
 
 die() {
-    echo "install.sh: error: $1" >&2
-    echo "install.sh: hint: $2" >&2
+    echo "${0##*/}: error: $1" >&2
+    echo "${0##*/}: hint: $2" >&2
     exit 2
 }
 
@@ -74,9 +72,6 @@ write() { # TARGET [MODE [OWNER]]
     rm -f "$file"
 }
 
-# Whether systemd runs here; in an image that is being built it does not.
-runs() { [ -d /run/systemd/system ]; }
-
 ask() { # VARIABLE QUESTION
     if [ -z "${!1}" ] && [ -t 0 ] && [ -z "$dry" ]; then read -rp "$2 " "$1"; fi
 }
@@ -88,7 +83,7 @@ main() {
     while [ $# -gt 0 ]; do
         case $1 in
             --place | --id | --language | --pir | --recipient | --broker | --port | --ca | --user | --password-file)
-                [ $# -gt 1 ] || die "$1 needs a value" "try: deploy/install.sh --help"
+                [ $# -gt 1 ] || die "$1 needs a value" "try: $0 --help"
                 name=${1#--}
                 printf -v "${name//-/_}" %s "$2"
                 shift
@@ -98,26 +93,30 @@ main() {
             --dry-run) dry=yes ;;
             --uninstall) uninstall=yes ;;
             --help) usage && exit ;;
-            *) die "unknown option $1" "try: deploy/install.sh --help" ;;
+            *) die "unknown option $1" "try: $0 --help" ;;
         esac
         shift
     done
     [ "$dry" ] || [ "$(id -u)" = 0 ] || die "only root can do this" "try: sudo $0, or: $0 --dry-run"
-    if [ "$uninstall" ]; then uninstall; else install_; fi
+    if [ ! "$uninstall" ]; then install_; elif [ ! "$packaged" ]; then uninstall; else die "this is the package's" "try: sudo apt remove doorstep"; fi
 }
 
 install_() {
     check_machine
     questions
     packages
-    program
-    accounts
+    if [ ! "$packaged" ]; then
+        program
+        accounts
+    fi
     configuration
     start
     goodbye
 }
 
 check_machine() {
+    [ "$packaged" ] || [ "$(status doorstep)" != installed ] ||
+        die "the package doorstep is installed" "upgrade that, or: sudo apt remove doorstep; to configure it: sudo doorstep-configure"
     command -v apt-get > /dev/null || die "this is no Debian" "Raspberry Pi OS Bookworm or Trixie, or Debian 12 or 13"
     case $(dpkg --print-architecture) in
         arm64 | amd64) ;;
@@ -162,7 +161,7 @@ packages() {
     [ -e "$toml" ] || [ -n "$broker" ] || wanted+=" mosquitto"
     local optional="python3-picamera2 python3-lgpio"
     for name in $wanted $optional; do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2> /dev/null || true)" = installed ] || missing+=" $name"
+        [ "$(status "$name")" = installed ] || missing+=" $name"
     done
     [ -n "$missing" ] || return 0
     say "packages:$missing"
@@ -177,26 +176,27 @@ packages() {
     before=$(installed)
     # shellcheck disable=SC2086 # one package a word
     do_ env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
-    [ "$dry" ] || { install -d "$venv" && comm -13 <(echo "$before") <(installed) >> "$venv/packages"; }
+    [ "$dry" ] || [ "$packaged" ] || { install -d "$venv" && comm -13 <(echo "$before") <(installed) >> "$venv/packages"; }
 }
+
+status() { dpkg-query -W -f '${db:Status-Status}' "$1" 2> /dev/null || true; } # PACKAGE
 
 installed() { dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort; }
 
 # The program, in a venv that sees the system's packages; of numpy there must never be a second one beside apt's.
 program() {
     say "program in $venv"
-    local now
-    now=$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])' 2> /dev/null || echo python3)
-    if [ ! -d "$venv/lib/$now" ]; then # new, or the system's Python is
+    if [ ! -d "$venv/$(libraries)" ]; then # new, or the system's Python is
         do_ rm -rf "$venv"/{bin,include,lib,lib64}
         do_ python3 -m venv --system-site-packages "$venv"
     fi
     if [ "$dry" ]; then
-        echo "would: $venv/bin/pip install '${project}[device]'"
+        echo "would: $venv/bin/pip install what deploy/lock.txt pins, and '${project}[device]'"
     else
         printf 'numpy==%s\n' "$(python3 -c 'import numpy; print(numpy.__version__)')" > "$venv/constraints"
-        PIP_ROOT_USER_ACTION=ignore "$venv/bin/pip" install --quiet --disable-pip-version-check \
-            --constraint "$venv/constraints" "${project}[device]"
+        export PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
+        "$venv/bin/pip" install --quiet --no-deps --require-hashes --requirement "$deploy/lock.txt"
+        "$venv/bin/pip" install --quiet --constraint "$venv/constraints" "${project}[device]"
         "$venv/bin/python" -c 'import numpy, sys; sys.exit(not numpy.__file__.startswith("/usr/lib/python3/"))' ||
             die "numpy is not apt's" "try: sudo rm -r $venv/lib, and the same again"
     fi
@@ -205,20 +205,15 @@ program() {
 
 accounts() {
     say "users, devices and units"
-    local from=$project/deploy/systemd unit
     getent group gpio > /dev/null || do_ touch "$venv/made-group-gpio"
-    put "$from/doorstep.sysusers" /etc/sysusers.d/doorstep.conf
-    put "$from/doorstep.tmpfiles" /etc/tmpfiles.d/doorstep.conf
-    put "$from/60-doorstep.rules" /etc/udev/rules.d/60-doorstep.rules
-    put "$from/journald@doorstep.conf" /etc/systemd/journald@doorstep.conf
-    for unit in "$from"/*.service "$from"/*.socket "$from"/*.target; do put "$unit" "$units/${unit##*/}"; done
+    lay every
     if [ -e "$mosquitto/doorstep.conf" ]; then broker_units; fi
-    do_ systemd-sysusers doorstep.conf
-    do_ systemd-tmpfiles --create doorstep.conf
-    if [ -e /run/udev/control ]; then # not so in a container
-        do_ udevadm control --reload
-        do_ udevadm trigger --action=change --subsystem-match=gpio --subsystem-match=dma_heap
-    fi
+    make_people
+}
+
+lay() { # KIND...
+    local file place
+    while read -r file place; do put "$deploy/$file" "/etc/$place"; done < <(laid "$@")
 }
 
 configuration() {
@@ -251,6 +246,7 @@ quoted() { python3 -c 'import json, sys; print(json.dumps(sys.argv[1], ensure_as
 
 settings() {
     echo "# doorstep config example: every setting with its default"
+    echo "version = 1"
     echo "id = $(quoted "$id")"
     echo "place = $(quoted "$place")"
     [ -z "$language" ] || echo "language = $(quoted "$language")"
@@ -287,11 +283,7 @@ own_broker() {
     broker_units
 }
 
-broker_units() {
-    put "$project/deploy/mosquitto-doorstep.conf" "$mosquitto/doorstep.conf"
-    put "$project/deploy/doorstep-broker-renew.service" "$units/doorstep-broker-renew.service"
-    put "$project/deploy/doorstep-broker-renew.timer" "$units/doorstep-broker-renew.timer"
-}
+broker_units() { if [ "$packaged" ]; then lay mosquitto; else lay broker mosquitto; fi; }
 
 # Let doorstep-tell reach the broker and nobody else. It asks no resolver: the address is looked up here, once.
 reach() {
@@ -302,7 +294,7 @@ reach() {
     [ -n "$addresses" ] || die "no machine is called $host" "check host in $toml, or give its address"
     # shellcheck disable=SC2086 # one address a word
     write "$dropin/broker.conf" << UNIT
-# Written by deploy/install.sh: the broker in $toml. If that changes, or its address, run it again.
+# Written by $0: the broker in $toml. If that changes, or its address, run it again.
 [Service]
 $(printf 'IPAddressAllow=%s\n' $addresses)
 BindReadOnlyPaths=$dropin/hosts:/etc/hosts
@@ -316,10 +308,10 @@ eye() {
     local source=${pir:+pir}
     [ ! -e "$toml" ] || source=$(setting camera source)
     if [ "$source" = pir ]; then
-        put "$project/deploy/systemd/see-pir.conf" "$sensor"
-    elif [ -e "$sensor" ]; then
-        do_ rm "$sensor"
-        do_ rmdir --ignore-fail-on-non-empty "${sensor%/*}"
+        lay pir
+    elif [ -e "$sensor/pir.conf" ]; then
+        do_ rm "$sensor/pir.conf"
+        do_ rmdir --ignore-fail-on-non-empty "$sensor"
     fi
 }
 
@@ -357,7 +349,7 @@ END_
 uninstall() {
     local name list=''
     if runs; then do_ systemctl disable --now doorstep.target || true; else do_ systemctl --quiet disable doorstep.target || true; fi
-    for name in doorstep-{see,tell,tell-keep,keep}.socket doorstep-{see,tell,keep}.service; do
+    for name in $services; do
         if runs; then do_ systemctl stop "$name" || true; fi
     done
     local with_broker=''
@@ -365,27 +357,21 @@ uninstall() {
         with_broker=yes
         do_ systemctl disable --now doorstep-broker-renew.timer
     fi
-    do_ rm -rf "$units"/doorstep-{see,tell,keep}.service "$units"/doorstep-{see,tell,tell-keep,keep}.socket "$units/doorstep.target" \
-        "$units"/doorstep-broker-renew.{service,timer} "$dropin" "$sensor" "$mosquitto/doorstep.conf" /etc/systemd/journald@doorstep.conf /etc/sysusers.d/doorstep.conf \
-        /etc/tmpfiles.d/doorstep.conf /etc/udev/rules.d/60-doorstep.rules /usr/local/bin/doorstep /run/doorstep
-    for name in "$mosquitto" "${sensor%/*}" /etc/sysusers.d; do
+    # shellcheck disable=SC2046 # one file a word
+    do_ rm -rf $(laid every broker mosquitto pir | sed 's|.* |/etc/|') "$dropin" /usr/local/bin/doorstep /run/doorstep
+    for name in "$mosquitto" "$sensor" /etc/sysusers.d /etc/systemd/journald@doorstep.conf.d; do
         [ ! -d "$name" ] || do_ rmdir --ignore-fail-on-non-empty "$name"
     done
     if runs; then
         do_ systemctl daemon-reload
         [ -z "$with_broker" ] || do_ systemctl restart mosquitto.service # as it was configured before
     fi
-    # A number that is free again must own nothing.
-    for name in "$etc/password" /var/lib/doorstep; do [ ! -e "$name" ] || do_ chown -R root: "$name"; done
-    for name in doorstep-see doorstep-tell doorstep-keep; do
-        if getent passwd "$name" > /dev/null; then do_ userdel "$name"; fi
-        if getent group "$name" > /dev/null; then do_ groupdel "$name"; fi
-    done
+    remove_people
     if [ -e "$venv/made-group-gpio" ]; then do_ groupdel gpio; fi
     [ ! -e "$venv/packages" ] || list=$(cat "$venv/packages")
     do_ rm -rf "$venv"
     remove_packages "$list"
-    say "done; left as they are: $etc and /var/lib/doorstep"
+    say "done; left as they are: $etc and $state"
 }
 
 # Remove what the installation brought, unless something else needs it by now.

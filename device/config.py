@@ -13,13 +13,14 @@ import ipaddress
 import json
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from device import checks
+from device import checks, versions
 from device.checks import MASK_COLUMNS, MASK_ROWS, Checked, setting, shown
 from device.errors import ConfigError
+from device.log import Log
 
 LANGUAGES = ("en", "de", "fr", "es")
 
@@ -168,13 +169,20 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def parse(text: str, name: str = "doorstep.toml", folder: Path | None = None) -> Config:
-    """Make a Config of TOML. Relative paths are taken from `folder`. Raise ConfigError naming file and key."""
+def parse(text: str, name: str = "doorstep.toml", folder: Path | None = None,
+          say: Callable[[str], None] | None = None) -> Config:
+    """Make a Config of TOML; `say` that it is of an older version. Relative paths are taken from `folder`.
+
+    Raise ConfigError naming file and key.
+    """
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: {error}", "try: doorstep config example") from None
-    return build(Config, table, name, "", folder)
+    version = versions.of(table, name)
+    if say and version < versions.VERSION:
+        say(f"{name} is of version {version}, and read as one of version {versions.VERSION}; nothing needs to be done")
+    return build(Config, versions.current(table, version), name, "", folder)
 
 
 def load(path: Path) -> Config:
@@ -184,7 +192,7 @@ def load(path: Path) -> Config:
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(f"{path}: {why}", "make one with: doorstep config example > doorstep.toml") from None
-    return parse(text, str(path), path.absolute().parent)
+    return parse(text, str(path), path.absolute().parent, Log("config").say)
 
 
 def build(kind: type[_T], table: Mapping[str, object], name: str, where: str, folder: Path | None) -> _T:
@@ -232,5 +240,8 @@ def to_toml(config: Checked, *, words: bool = False) -> str:
             lines.extend([f"# {item.metadata['words']}"] if words else [])
             lines.append(f"{item.name} = {json.dumps(value, ensure_ascii=False)}")
 
+    if isinstance(config, Config):
+        lines.extend(["# of this file's form; older ones are read too"] if words else [])
+        lines.append(f"version = {versions.VERSION}")
     add(config, "")
     return "\n".join(lines) + "\n"

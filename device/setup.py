@@ -18,7 +18,7 @@ from device import setup_answers
 from device.config import Broker
 from device.errors import DoorstepError
 from device.notify import LINES
-from device.setup_job import Job
+from device.setup_job import INSTALLER, Job
 from device.setup_steps import STEPS
 from device.setup_talk import GREEN, RED, YELLOW, File, Talk, Terminal
 from device.status import read, shown
@@ -101,7 +101,7 @@ def _finish(job: Job, broker: Broker) -> None:
     installed = bool(shown("tell").get("LoadState") == "loaded")
     left = list(dict.fromkeys(job.left))
     if installed and job.config.broker != broker:
-        left.insert(0, "let the services reach this broker, and no other: sudo deploy/install.sh")
+        left.insert(0, f"let the services reach this broker, and no other: {INSTALLER}")
     elif installed and job.changed and not job.restarted:
         left.insert(0, "let the services take the new settings: sudo systemctl restart doorstep.target")
     elif not installed and job.path.exists():

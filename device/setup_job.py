@@ -21,10 +21,13 @@ from device.errors import ConfigError
 from device.keep.vault import write_synced
 from device.setup_talk import GREEN, PLAIN, RED, Talk
 from device.usage import INSTALLED
+from device.versions import VERSION
 
-NEW_FILE = "# Made by doorstep setup. All settings and their defaults: doorstep config example\n\n"
+NEW_FILE = f"# Made by doorstep setup. All settings, with defaults: doorstep config example\nversion = {VERSION}\n\n"
 BROKER = "doorstep-broker"  # in a checkout "broker" would be the program
 TELLER = "doorstep-tell"  # who reads the password of an installed door
+PACKAGED = Path("/usr/sbin/doorstep-configure")
+INSTALLER = f"sudo {PACKAGED.name if PACKAGED.exists() else 'deploy/install.sh'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class Job:
                 self._adopt(paper)
             settings_file.replace(real, after, real.stat() if real.exists() else None)
         except KeyError:
-            raise ConfigError(f"this machine has no user {TELLER}", "first: sudo deploy/install.sh") from None
+            raise ConfigError(f"this machine has no user {TELLER}", f"first: {INSTALLER}") from None
         except OSError as error:
             raise ConfigError(f"{error.filename or self.path}: {error.strerror}",
                               "is its folder there, and may you write it? often: sudo doorstep setup") from None

@@ -20,9 +20,10 @@ from device.checks import MASK_COLUMNS, MASK_ROWS
 from device.config import Config
 from device.errors import ConfigError
 from device.settings_file import set_key, table_of
+from device.versions import VERSION
 from device.walk_model import Settings
 
-_NEW = "# Made by doorstep walk. All settings and their defaults: doorstep config example\n\n"
+_NEW = f"# Made by doorstep walk. All settings and their defaults: doorstep config example\nversion = {VERSION}\n\n"
 
 
 def edited(text: str, wanted: Settings, name: str, folder: Path) -> str:

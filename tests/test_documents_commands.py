@@ -108,7 +108,7 @@ def shell(words: list[str]) -> None:
 
 CHECKS: dict[str, Callable[[list[str]], None]] = {
     "doorstep": doorstep, ".venv/bin/doorstep": doorstep, "make": make, ".venv/bin/python": python,
-    "deploy/install.sh": ours,
+    "deploy/install.sh": ours, "doorstep-configure": lambda words: ours(["deploy/install.sh", *words[1:]]),
     **dict.fromkeys(("for", "do", "done"), shell),
     **dict.fromkeys((".", "age", "apt", "chmod", "cp", "install", "journalctl", "man", "mkdir", "mosquitto", "mpv", "pip", "sudo",
                      "sudoedit", "systemctl", "systemd-socket-activate"), foreign),
