@@ -1,12 +1,12 @@
 # `make` lists the targets. Each does all its own set-up in .venv; nothing outside this folder is changed,
-# but for `make test`, which installs with apt what the tests need (Mosquitto, age, FFmpeg, OpenSSL, strace), and says so.
+# but for `make test`, which installs with apt what the tests need (Mosquitto, age, FFmpeg, OpenSSL, strace, tshark), and says so.
 
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench bench-detector bench-broker soak test-camera test-rabbit test-ha test-board test-power test-privacy test-install test-oldest test-wheels clean need-venv need-mosquitto
+.PHONY: help demo test check bench bench-detector bench-broker soak test-camera test-rabbit test-ha test-board test-power test-privacy test-install test-oldest test-wheels man drawings clean need-venv need-mosquitto
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -77,6 +77,12 @@ test-wheels: $(VENV)/.made  ## what a device needs is there as wheels for aarch6
 
 test-oldest: need-mosquitto $(VENV)-oldest/.test  ## the suite with the oldest libraries allowed (Python 3.11)
 	$(VENV)-oldest/bin/python -m pytest -p no:cacheprovider
+
+man: $(VENV)/.test  ## write the manual page, deploy/doorstep.1, from what --help says
+	$(BIN)/python deploy/man.py
+
+drawings: $(VENV)/.test  ## draw the wiring and the walk test into deploy/
+	$(BIN)/python deploy/draw.py
 
 clean:  ## remove what the targets have made
 	rm -rf $(VENV) $(VENV)-oldest $(VENV)-peers .camera .board .rabbit .homeassistant .install .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from device import cli_owner
 from device.errors import ConfigError, DoorstepError
 from device.usage import KEEP_TO_SEE, SOCKET, VIDEO, Run, parser
 
@@ -143,6 +144,16 @@ def _keep(options: argparse.Namespace) -> int:
                                            link(options.see_fd, options.see_socket), video))
 
 
+def _setup(options: argparse.Namespace) -> int:
+    from device import setup, setup_answers
+
+    if options.example:
+        print(setup_answers.example(), end="")
+        return 0
+    path = _config_file(options) or setup.default_path()
+    return setup.setup(path, options.answers, options.steps, write=not options.dry_run)
+
+
 def _status(options: argparse.Namespace) -> int:
     from device.status import status
 
@@ -192,32 +203,6 @@ def _demo(options: argparse.Namespace) -> int:
     return demo(settings, forever=options.forever)
 
 
-def _key_new(options: argparse.Namespace) -> int:
-    from device.keep.owner_key import new
-
-    return new(options.file, options.paper, options.qr, options.here)
-
-
-def _clips_list(options: argparse.Namespace) -> int:
-    from device.keep.owner_clips import list_clips
-
-    return list_clips(options.folder, options.json)
-
-
-def _clips_open(options: argparse.Namespace) -> int:
-    from device.keep.owner_key import default_path
-    from device.keep.owner_open import Order, open_clip
-
-    return open_clip(Order(options.clip, options.folder, options.identity or default_path(), options.output,
-                           options.force))
-
-
-def _clips_verify(options: argparse.Namespace) -> int:
-    from device.keep.owner_clips import verify
-
-    return verify(options.folder, options.device, options.json)
-
-
 def _config_example(_options: argparse.Namespace) -> int:
     from device.config import example
 
@@ -239,6 +224,7 @@ def _config_check(options: argparse.Namespace) -> int:
 
 
 RUNS: dict[str, Run] = {
+    "setup": _setup,
     "run": _run,
     "see": _see,
     "tell": _tell,
@@ -248,10 +234,7 @@ RUNS: dict[str, Run] = {
     "replay": _replay,
     "walk": _walk,
     "demo": _demo,
-    "key new": _key_new,
-    "clips list": _clips_list,
-    "clips open": _clips_open,
-    "clips verify": _clips_verify,
+    **cli_owner.RUNS,
     "config example": _config_example,
     "config check": _config_check,
 }

@@ -155,7 +155,7 @@ def parse(text: str, name: str = "doorstep.toml", folder: Path | None = None) ->
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: {error}", "try: doorstep config example") from None
-    return _build(Config, table, name, "", folder)
+    return build(Config, table, name, "", folder)
 
 
 def load(path: Path) -> Config:
@@ -168,7 +168,8 @@ def load(path: Path) -> Config:
     return parse(text, str(path), path.absolute().parent)
 
 
-def _build(kind: type[_T], table: Mapping[str, object], name: str, where: str, folder: Path | None) -> _T:
+def build(kind: type[_T], table: Mapping[str, object], name: str, where: str, folder: Path | None) -> _T:
+    """Make a Checked of a table; an unknown key names the nearest known one. Raise ConfigError."""
     known = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]  # a dataclass
     values: dict[str, Any] = {}
     for key, value in table.items():
@@ -180,7 +181,7 @@ def _build(kind: type[_T], table: Mapping[str, object], name: str, where: str, f
         if isinstance(default, Checked):
             if not isinstance(value, dict):
                 raise ConfigError(f"{name}: {key} is a table", f"write it as [{key}]")
-            value = _build(type(default), value, name, f"[{key}] ", folder)
+            value = build(type(default), value, name, f"[{key}] ", folder)
         elif isinstance(default, tuple) and isinstance(value, list):
             value = tuple(value)
         elif folder is not None and key.endswith(("_file", "path", "folder")) and isinstance(value, str) and value:
@@ -198,7 +199,7 @@ def example() -> str:
     return head + to_toml(Config(), words=True)
 
 
-def to_toml(config: Config, *, words: bool = False) -> str:
+def to_toml(config: Checked, *, words: bool = False) -> str:
     """Write `config` as parse() reads it, each setting under its words if wanted."""
     lines: list[str] = []
 

@@ -38,7 +38,7 @@ RESTART_FIRST_S, RESTART_MOST_S = 1.0, 30.0
 REFUSES_WITHIN_S = 30.0  # a child that ends later with an error of the owner's has started all the same
 STEADY_AFTER_S = 60.0  # a child that lived this long starts the back-off anew
 CONFIG_ERROR = 2  # the exit status of every DoorstepError
-ASLEEP_S = 1.0  # a house that wakes up so much later was stopped, and its children may have been
+ASLEEP_S = 0.5  # a house that wakes up so much later was stopped, and its children may have been
 
 
 @dataclass(slots=True)
@@ -150,7 +150,7 @@ class House:
         found = self._selector.select(max(0.0, until_s - time.monotonic()))
         asleep_s = time.monotonic() - until_s
         for dog in dogs if asleep_s > ASLEEP_S else ():
-            dog.due_s += asleep_s
+            dog.due_s = max(dog.due_s, time.monotonic() + dog.silent_most_s)
         for key, _ in found:
             if isinstance(key.data, Watchdog):
                 key.data.hear()
