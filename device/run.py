@@ -87,13 +87,16 @@ class House:
         address = str(folder / "video.sock")
         video.bind(address)
         video.listen(1)
-        # Each gets its own part only: `see` knows of no broker and no owner, `tell` of no camera, `keep` of neither.
+        # Each gets its own part only: `see` knows of no broker and no owner, `tell` and `keep` of no camera, or that
+        # there is none, so that the one tells of a sensor and the other refuses to record.
         own = self.config.recording
         picture = Recording(width_px=own.width_px, height_px=own.height_px, bitrate_mbit=own.bitrate_mbit,
-                            longest_s=own.longest_s, budget_mb=own.budget_mb)
-        self._add_own("tell", folder, replace(self.config, camera=Camera(), recording=Recording()),
+                            longest_s=own.longest_s, budget_mb=own.budget_mb,
+                            panel=own.panel, button_pin=own.button_pin, led_pin=own.led_pin)
+        eye = Camera() if self.config.camera.has_picture else Camera(source="pir", pin=self.config.camera.pin)
+        self._add_own("tell", folder, replace(self.config, camera=eye, recording=picture),
                       events=from_see, keep=from_keep)
-        self._add_own("keep", folder, replace(self.config, camera=Camera(), broker=Broker()),
+        self._add_own("keep", folder, replace(self.config, camera=eye, broker=Broker()),
                       tell=keep_tell, see=keep_see, video=video)
         self._add_own("see", folder, replace(self.config, broker=Broker(), recording=picture),
                       "--video-socket", address, tell=see_tell, keep=to_see)

@@ -4,7 +4,7 @@ set -eu
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 missing=
 for program in mosquitto:mosquitto mosquitto_sub:mosquitto-clients age:age ffprobe:ffmpeg \
-        openssl:openssl strace:strace tshark:tshark dumpcap:wireshark-common curl:curl ss:iproute2; do
+        openssl:openssl strace:strace tshark:tshark dumpcap:wireshark-common curl:curl ss:iproute2 mandoc:mandoc; do
     command -v "${program%:*}" >/dev/null || missing="$missing ${program#*:}"
 done
 ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing="$missing libfaketime"

@@ -30,7 +30,7 @@ import pytest
 from device.messages import DOWN_AFTER_S, LATE_S
 from device.see.detector import GAP_S
 from device.see.porch import DEMO, Porch
-from device.tell.words import LATE_AFTER_S, PHRASE, Alert
+from device.tell.words import ENGLISH, LATE_AFTER_S, Alert
 from device.watchdog import SILENT_MOST_S
 from tests import starving
 from tests.rig import Mosquitto, Phone, until
@@ -48,7 +48,7 @@ needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root may mount")
 
 
 def phrase(alert: Alert) -> str:
-    return PHRASE[alert].format(place="front door")
+    return ENGLISH.phrases[alert].format(place="front door")
 
 
 # What the phone hears where a process is gone, and when it is back: on which topic, in which words.

@@ -19,14 +19,14 @@ import pyrage
 
 from device.keep import layout
 from device.tell.outbox import MOST
-from device.tell.words import PHRASE, Alert
+from device.tell.words import ENGLISH, Alert
 from tests.finger import Finger
 from tests.rig import Mosquitto, Phone, environment, plain
 from tests.test_run import children
 
 NAMES = ("see", "tell", "keep")
 PLACE = "front door"
-MOTION = PHRASE[Alert.MOTION].format(place=PLACE)
+MOTION = ENGLISH.phrases[Alert.MOTION].format(place=PLACE)
 SETTLED_S = 15.0  # after its start a process has all its libraries
 GROWTH_MOST_MB = 8.0  # beyond what its first minute took; a first recording loads the encoder: RECORDED_MB more
 RECORDED_MB = 60.0
