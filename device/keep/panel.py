@@ -95,7 +95,7 @@ class GpioPanel:
             from gpiozero import LED, Button
 
             class WholeButton(Button):  # type: ignore[misc]  # gpiozero is not annotated
-                """One that is touched while it is still being made would end gpiozero's thread, and be dead for good."""
+                """One that is touched while it is still being made would end gpiozero's thread, and be dead."""
 
                 def _fire_activated(self) -> None:
                     if self._hold_thread is not None:
