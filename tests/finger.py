@@ -59,15 +59,14 @@ class Finger:
         self._do("break")
 
 
-def _serve(listener: socket.socket) -> None:
+def _serve(listener: socket.socket, opened: threading.Event) -> None:
     class BrokenPin(MockPin):
         """A pin whose level cannot be changed any more."""
 
         def _set_state(self, value: bool) -> None:
             pass
 
-    while Device.pin_factory.pin(BUTTON).when_changed is None:  # a touch before there is a button is none
-        time.sleep(0.01)
+    opened.wait()  # a touch before there is a button is none; and two who ask at once for a pin would get two
     while True:
         talk, _ = listener.accept()
         with talk:
@@ -123,16 +122,20 @@ def _serve_confined(path: str) -> None:
     """Move the finger from within: open the way to it now, and start its thread once threads are confined as `keep` is."""
     from device import sandbox
 
-    listener, give_up = socket.socket(socket.AF_UNIX), sandbox.give_up
+    listener, give_up, shut, opened = socket.socket(socket.AF_UNIX), sandbox.give_up, sandbox.shut, threading.Event()
     Path(path).unlink(missing_ok=True)  # of a keep that was killed
     listener.bind(path)
     listener.listen()
 
     def give_up_and_serve(*arguments: Any) -> None:
         give_up(*arguments)
-        threading.Thread(target=_serve, args=(listener,), daemon=True).start()
+        threading.Thread(target=_serve, args=(listener, opened), daemon=True).start()
 
-    sandbox.give_up = give_up_and_serve
+    def shut_and_open(*arguments: Any) -> None:
+        shut(*arguments)  # once the panel is open
+        opened.set()
+
+    sandbox.give_up, sandbox.shut = give_up_and_serve, shut_and_open
 
 
 def main() -> int:
