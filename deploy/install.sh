@@ -231,7 +231,7 @@ configuration() {
         check "$toml.new" || { rm "$toml.new" && die "so nothing was configured" "mend it, and run this again"; }
         do_ mv "$toml.new" "$toml"
     else
-        [ ! -e "$etc/password" ] || do_ chown doorstep-tell: "$etc/password" # an uninstallation gave it to root
+        [ ! -e "$etc/password" ] || do_ chown doorstep-tell:root "$etc/password" # an uninstallation gave it to root
         check "$toml"
     fi
     reach
