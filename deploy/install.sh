@@ -353,6 +353,7 @@ uninstall() {
         do_ systemctl daemon-reload
         [ -z "$with_broker" ] || do_ systemctl restart mosquitto.service # as it was configured before
     fi
+    do_ rm -rf /run/doorstep-broker # what waited for phones; it is kept while Mosquitto starts anew
     # A number that is free again must own nothing.
     for name in "$etc/password" /var/lib/doorstep; do [ ! -e "$name" ] || do_ chown -R root: "$name"; done
     for name in doorstep-see doorstep-tell doorstep-keep; do
