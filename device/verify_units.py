@@ -50,6 +50,10 @@ SETTINGS: dict[str, dict[str, str]] = {
              "StateDirectoryMode": "0700"},
 }
 
+# `see` with a motion sensor: what deploy/systemd/see-pir.conf makes of it.
+SENSOR: dict[str, str] = {**SETTINGS["see"], "RestrictAddressFamilies": "AF_UNIX",
+                          "DeviceAllow": f"{_CLOCK} char-gpiochip rw"}
+
 # Who may do what with the sockets between the processes: mode, user, group. The group is the sender's.
 LINKS: dict[str, tuple[int, str, str]] = {
     "": (0o755, "root", "root"),  # their folder
@@ -61,6 +65,7 @@ LINKS: dict[str, tuple[int, str, str]] = {
 
 GROUPS: dict[str, frozenset[str]] = {  # besides its own
     "see": frozenset({"video"}),
+    "sensor": frozenset({"gpio"}),
     "tell": frozenset(),
     "keep": frozenset({"gpio"}),
 }
