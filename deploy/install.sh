@@ -229,7 +229,7 @@ configuration() {
         check "$toml.new" || { rm "$toml.new" && die "so nothing was configured" "mend it, and run this again"; }
         do_ mv "$toml.new" "$toml"
     else
-        [ ! -e "$etc/password" ] || do_ chown doorstep-tell: "$etc/password" # an uninstallation gave it to root
+        [ ! -e "$etc/password" ] || do_ chown doorstep-tell:root "$etc/password" # an uninstallation gave it to root
         check "$toml"
     fi
     reach
@@ -366,6 +366,7 @@ uninstall() {
         do_ systemctl daemon-reload
         [ -z "$with_broker" ] || do_ systemctl restart mosquitto.service # as it was configured before
     fi
+    do_ rm -rf /run/doorstep-broker # what waited for phones; it is kept while Mosquitto starts anew
     remove_people
     if [ -e "$venv/made-group-gpio" ]; then do_ groupdel gpio; fi
     [ ! -e "$venv/packages" ] || list=$(cat "$venv/packages")

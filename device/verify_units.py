@@ -44,7 +44,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     "see": {**_ALL, "User": "doorstep-see", "PrivateNetwork": "yes", "IPAddressAllow": "",
             "RestrictAddressFamilies": "AF_UNIX AF_NETLINK",
             "DeviceAllow": f"{_CLOCK} char-video4linux rw char-media rw char-dma_heap rw"},
-    "tell": {**_ALL, "User": "doorstep-tell", "PrivateDevices": "yes", "ProcSubset": "pid"},
+    "tell": {**_ALL, "User": "doorstep-tell", "DeviceAllow": _CLOCK, "ProcSubset": "pid"},
     "keep": {**_ALL, "User": "doorstep-keep", "PrivateNetwork": "yes", "IPAddressAllow": "",
              "RestrictAddressFamilies": "AF_UNIX", "DeviceAllow": f"{_CLOCK} char-gpiochip rw",
              "StateDirectoryMode": "0700"},

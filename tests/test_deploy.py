@@ -83,7 +83,7 @@ def test_inv_see_has_no_network_and_the_kernel_says_so() -> None:
 def test_inv_tell_has_no_camera_and_the_kernel_says_so() -> None:
     """Nor any other device, nor the recordings, nor the ear of the service manager's clients."""
     tell = SERVICES["tell"]
-    assert tell["PrivateDevices"] == ["yes"]
+    assert tell["DevicePolicy"] == ["closed"]
     assert "DeviceAllow" not in tell
     assert "-/var/lib" in " ".join(tell["InaccessiblePaths"]).split()
     assert all(service["TemporaryFileSystem"] == ["/run:ro"] for service in SERVICES.values())  # and with it D-Bus
