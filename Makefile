@@ -70,7 +70,7 @@ test-privacy: $(VENV)/.test  ## 200 pairs of visits that differ in face, coat an
 test-install: INSTALL ?= $(CURDIR)/.install
 test-install: need-mosquitto $(VENV)/.test  ## the installer in clean Debian 12 and 13 trees, started with systemd (root)
 	tests/install/setup.sh $(INSTALL)
-	INSTALL=$(INSTALL) $(BIN)/python -m pytest tests/install/test_install.py
+	INSTALL=$(INSTALL) $(BIN)/python -m pytest tests/install/test_install.py tests/install/test_setup_installed.py
 
 test-deb: INSTALL ?= $(CURDIR)/.install
 test-deb: deb need-mosquitto $(VENV)/.test $(VENV)/.deb  ## the packages: same bytes, and their life in clean Debian 12 and 13 trees (root; 15 minutes)

@@ -201,6 +201,7 @@ program() {
             die "numpy is not apt's" "try: sudo rm -r $venv/lib, and the same again"
     fi
     [ "$(readlink /usr/local/bin/doorstep)" = "$venv/bin/doorstep" ] || do_ ln -sfn "$venv/bin/doorstep" /usr/local/bin/doorstep
+    put "$deploy/doorstep.1" "$manual"
 }
 
 accounts() {
@@ -358,8 +359,8 @@ uninstall() {
         do_ systemctl disable --now doorstep-broker-renew.timer
     fi
     # shellcheck disable=SC2046 # one file a word
-    do_ rm -rf $(laid every broker mosquitto pir | sed 's|.* |/etc/|') "$dropin" /usr/local/bin/doorstep /run/doorstep
-    for name in "$mosquitto" "$sensor" /etc/sysusers.d /etc/systemd/journald@doorstep.conf.d; do
+    do_ rm -rf $(laid every broker mosquitto pir | sed 's|.* |/etc/|') "$dropin" /usr/local/bin/doorstep "$manual" /run/doorstep
+    for name in "$mosquitto" "$sensor" "${manual%/*}" /etc/sysusers.d /etc/systemd/journald@doorstep.conf.d; do
         [ ! -d "$name" ] || do_ rmdir --ignore-fail-on-non-empty "$name"
     done
     if runs; then

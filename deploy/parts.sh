@@ -5,6 +5,7 @@ venv=/opt/doorstep
 etc=/etc/doorstep
 toml=$etc/doorstep.toml
 state=/var/lib/doorstep
+manual=/usr/local/share/man/man1/doorstep.1 # the installer's
 units=/etc/systemd/system
 dropin=$units/doorstep-tell.service.d
 sensor=$units/doorstep-see.service.d
