@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 
 import pytest
 
+from tests.bench import ROOT
 from tests.soak import soak
 
 
@@ -30,3 +32,10 @@ def test_the_soak_notices_a_clip_without_a_press_retained_motion_and_a_visitor_t
         door.order(soak.HANG)
         with pytest.raises(AssertionError, match="a visitor was not told"):
             soak.visit(door, random.Random(1))
+
+
+def test_what_the_document_says_of_the_soak_is_what_it_found() -> None:
+    """No hours are written by hand; and the comparison can fail."""
+    found, page = json.loads(soak.RESULT.read_text()), (ROOT / "device" / "README.md").read_text()
+    assert soak.in_words(found) in page
+    assert soak.in_words(found | {"minutes": found["minutes"] + 1}) not in page

@@ -27,14 +27,17 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench import ROOT
 from tests.rig import Mosquitto, Phone, doorstep, until
 from tests.soak.door import MOTION, NAMES, Door
 from tests.soak.eye import HANG, UNPLUG, WALK
 
+RESULT = ROOT / "tests" / "bench" / "results" / "soak.json"
 DISK_MB = 64
 TOLD_WITHIN_S = 10.0
 BACK_WITHIN_S = 75.0  # the longest watchdog, the longest wait before a start, and the start
@@ -199,6 +202,15 @@ def soak(minutes: float, seed: int, say: Callable[[str], None]) -> tuple[Counter
         if verified.returncode:
             broken.append(f"clips verify: {verified.stdout}{verified.stderr}")
     return happened, broken, door
+
+
+def in_words(found: dict[str, Any]) -> str:
+    """Return what `--save` wrote as the paragraph of device/README.md."""
+    said = {happening.__name__: (happening.__doc__ or "").split(":")[0] for happening in HAPPENINGS}
+    rows = "\n".join(f"| {said[name]} | {times} |" for name, times in sorted(found["happened"].items(), key=lambda row: -row[1]))
+    grown = ", ".join(f"`{name}` {mb:g} MB" for name, mb in found["growth_mb"].items())
+    return (f"{found['minutes']} minutes of `make soak`, seed {found['seed']}; {len(found['broken']) or 'no'} broken laws; "
+            f"{found['clips']} clips, all whole. Memory grew by at most: {grown}.\n\n| what happened | times |\n| --- | --: |\n{rows}\n")
 
 
 def main() -> int:
