@@ -61,7 +61,7 @@ class Door:
         if self.due_s and now_s >= self.due_s and self.told < len(ALERTS):
             self.outbox.push(ALERTS[self.told], now_s)
             self.told, self.due_s = self.told + 1, self.due_s + EVERY_S
-        self.teller.step(now_s)
+        self.teller.step(now_s, minute=0)
 
     @property
     def done(self) -> bool:
