@@ -213,6 +213,18 @@ def test_streaks_of_rain_and_insects_are_not_motion() -> None:
     assert camera.messages == []
 
 
+@pytest.mark.parametrize(("lit", "told"), [(250.0, []), (170.0, [ON])])
+def test_an_insect_in_the_infrared_lamp_is_not_motion_and_a_coat_is(lit: float, told: list[SeeToTell]) -> None:
+    """A few pixels that glare are not a body, however far their light spreads; a body of the same brightness is."""
+    camera, picture = watched_by(picture=place() * 0.3, noise_levels=3.0)
+    high, wide = (4, 4) if lit > 200 else (24, 12)
+    for number in range(40):
+        shown, y, x = picture.copy(), 40 + number // 2, 40 + number
+        shown[y : y + high, x : x + wide] = lit
+        camera.show(shown)
+    assert camera.messages == told
+
+
 def flag(picture: Picture, t_s: float) -> Picture:
     """A striped flag on the wall; a gust of 4 s each 10 s lifts it, and it reaches farther than it hangs."""
     shown, gust = picture.copy(), max(0.0, np.sin(2 * np.pi * t_s / 10) - 0.3)

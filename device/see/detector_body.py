@@ -17,6 +17,8 @@ Box = tuple[slice, slice]  # rows, columns
 WINDOW_CELLS = (9, 5)
 # Frames at 15/s count 7 hundredths, at 10/s and slower 10: never are two frames enough for three.
 STEP_MOST_CS, TRACE_MOST_CS = 10, 200
+# What appears where nothing had changed at all is given the benefit of a frame: 0.1 s sooner, no false alarm more.
+CALM_FIRST_CS = np.uint8(20)
 
 
 def around(a: npt.NDArray[Any], join: np.ufunc, tall: npt.NDArray[Any], out: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -63,7 +65,7 @@ class Trace:
         """
         age, new = self._age, changed.view(np.uint8)
         if self._empty:
-            np.copyto(age, new)
+            np.multiply(new, CALM_FIRST_CS, out=age)
             self._empty = False
             return 0
         older = around(age, np.maximum, self._tall, self._wide)

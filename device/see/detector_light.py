@@ -37,9 +37,9 @@ def _hats(count: int, knots: int) -> npt.NDArray[np.float32]:
     return np.ascontiguousarray(hats, np.float32)
 
 
-# By how much the lower quartile of blocks changes in a frame: 0.001 by day, 0.006 in the noise of a night, 0.01 to 0.09
+# By how much the lower quartile of blocks changes in a frame: 0.001 by day, 0.003 in the noise of a night, 0.01 to 0.09
 # while a lamp, the sun or headlights change.
-UNREST_SHARE = 0.006
+UNREST_SHARE = 0.0045  # 0.006: four false alarms more of headlights, of 17; 0.003: a real visitor is missed
 UNREST_USUAL = 1.5  # and more than it usually does here, for mains flicker is always there (0.02 to 0.06)
 UNREST_USUAL_S, UNREST_USUAL_MOST = 10.0, 0.1
 UNSTEADY_S = 0.3  # exposure follows in steps with two steady frames between them
