@@ -196,7 +196,7 @@ def test_the_readmes_distances_are_those_that_were_measured(tmp_path: Path) -> N
     document = json.loads(distances.RESULT.read_text())
     assert distances.between((ROOT / "README.md").read_text()) == distances.markdown(document)
     page = tmp_path / "page.md"
-    page.write_text(f"{distances.BEGIN}\nold\n{distances.END}\n")
+    page.write_text(f"before\n{distances.BEGIN}\n{distances.END}\nafter\n")
     assert distances.between(page.read_text()) != distances.markdown(document)
     assert distances.main(["--table", str(page)]) == 0
     assert distances.between(page.read_text()) == distances.markdown(document)

@@ -110,8 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.table:
         text = options.table.read_text()
-        old = f"{BEGIN}\n{between(text)}\n{END}"
-        options.table.write_text(text.replace(old, f"{BEGIN}\n{markdown(json.loads(RESULT.read_text()))}\n{END}"))
+        between(text)
+        before, after = text.split(BEGIN)[0], text.split(END)[1]
+        options.table.write_text(f"{before}{BEGIN}\n{markdown(json.loads(RESULT.read_text()))}\n{END}{after}")
         return 0
     document = measure()
     print(markdown(document))
