@@ -41,7 +41,7 @@ from device.see.detector_place import Place
 from device.see.frame import Frame, Grey, Watched
 from device.see.health import Health
 
-# Measured as in `detector_place`: 79 events real and rendered all told, 0 and 5 false alarms; "flat" as there.
+# Measured as in `detector_place`; "flat" as there.
 # Evidence is the sum over frames (at 10/s) of the cells in the densest window, by sensitivity 1 to 5; with 45 there
 # are 20 false alarms instead of 23 in five seeds, 0.05 s later.
 EVIDENCE_CELLS = (90.0, 60.0, 38.0, 30.0, 24.0)
