@@ -23,6 +23,7 @@ from broker.names import (
     phone_user,
     rights,
 )
+from device.config import LANGUAGES
 from device.errors import ConfigError
 
 NAME = "doors.json"
@@ -61,6 +62,7 @@ class Book:
     run_as: str  # the system user of Mosquitto
     connections: int = CONNECTIONS
     home_assistant: bool = False
+    language: str = "en"  # of phones' papers
     devices: tuple[str, ...] = ()
     phones: tuple[Phone, ...] = ()
 
@@ -69,6 +71,7 @@ class Book:
             kind = {"int": int, "str": str, "bool": bool}.get(str(item.type), tuple)
             _must(type(getattr(self, item.name)) is kind, f"{item.name} of another kind")
         _must(self.hosts, "no host")
+        _must(self.language in LANGUAGES, f"language {self.language!r}")
         for host in self.hosts:
             checked_host(host)
         for door in self.devices:

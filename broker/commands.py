@@ -51,7 +51,8 @@ def _wished(options: argparse.Namespace, old: Book | None) -> Book:
     asked = {"hosts": tuple(dict.fromkeys(map(checked_host, options.host))) if options.host else None,
              "port": options.port, "bind": options.bind, "loopback_port": options.loopback_port,
              "memory": str(Path(options.memory).expanduser().resolve()) if options.memory else None,
-             "run_as": options.user, "connections": options.connections, "home_assistant": options.home_assistant}
+             "run_as": options.user, "connections": options.connections, "home_assistant": options.home_assistant,
+             "language": options.language}
     return replace(old, **{key: value for key, value in asked.items() if value is not None})
 
 
@@ -104,7 +105,7 @@ def _device_list(options: argparse.Namespace) -> int:
 def _phone_add(options: argparse.Namespace) -> int:
     folder, book = _open(options)
     with folder:
-        paper = people.add_phone(folder, book, options.name, options.door)
+        paper = people.add_phone(folder, book, options.name, options.door, options.language)
     print(f"{_told(folder)}\n\n{pairing.settings(paper)}")
     if sys.stdout.isatty():  # a log has no camera before it
         print(pairing.qr_text(paper))

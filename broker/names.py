@@ -77,7 +77,7 @@ def checked_name(what: str, name: str) -> str:
     if re.fullmatch(NAME, name):
         return name
     raise ConfigError(f"{what} {_shown(name)} is no plain name",
-                      f"1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit; try: {_plain(name) or 'anna'}")
+                      f"1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit; try: {plain(name) or 'anna'}")
 
 
 def checked_host(host: str) -> str:
@@ -95,7 +95,8 @@ def checked_host(host: str) -> str:
                       "as a phone will dial it, such as broker.lan or 192.168.1.5; outside ASCII write its xn-- form")
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Make a plain name of any words, or none where there is no letter in them."""
     letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower().replace("'", "")
     return re.sub(r"[^a-z0-9_-]+", "-", letters).strip("-_")[:32]
 

@@ -31,6 +31,7 @@ from device.errors import ConfigError
 from device.log import Log
 from device.stopping import Stop
 from device.tell import credentials
+from device.tell.languages import heard
 from device.tell.trouble import in_words, retry_after_s, where
 from device.tell.words import EXPIRY_S, PAYLOAD_MOST_BYTES, late_words
 
@@ -85,7 +86,8 @@ def words_of(payload: bytes, left_s: int | None) -> str | None:
     text = payload.decode(errors="replace")
     if not text or not text.isprintable() or "\N{REPLACEMENT CHARACTER}" in text or len(payload) > PAYLOAD_MOST_BYTES:
         return None
-    late = late_words(EXPIRY_S - left_s) if left_s is not None and not text.endswith(" ago") else ""
+    language, is_late = heard(text)
+    late = late_words(EXPIRY_S - left_s, language) if left_s is not None and not is_late else ""
     return f"{text}, {late}" if late else text
 
 

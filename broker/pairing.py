@@ -9,13 +9,16 @@ from __future__ import annotations
 import io
 import json
 import plistlib
-import textwrap
 import uuid
 from dataclasses import dataclass
 
 import segno
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+
+from broker import papers
+from broker.papers import PAPERS, Papers
+from device.versions import VERSION
 
 KEEPALIVE_S = 240  # minutes, so that the radio sleeps; below the five after which routers forget a connection
 _QR_MOST_BYTES = 1900  # what a phone's camera still reads from a screen; the largest code holds 2,953
@@ -33,33 +36,39 @@ class Pairing:
     password: str
     topics: tuple[str, ...]  # to subscribe to
     ca: x509.Certificate
+    language: str = "en"
+
+    @property
+    def papers(self) -> Papers:
+        """The words on its papers."""
+        return PAPERS[self.language]
 
 
 def settings(pairing: Pairing) -> str:
     """Return the settings, in words that `doorstep broker ntfy` reads too."""
-    rows: list[tuple[str, object, str]] = [
-        ("host", pairing.host, "the broker"),
-        ("port", pairing.port, "MQTT over TLS"),
-        ("tls", True, "and its certificate is verified with ca_file"),
-        ("ca_file", "ca.crt", ""),
-        ("user", pairing.user, ""),
-        ("password", pairing.password, ""),
-        ("client_id", pairing.user, "fixed; the broker gives this one whatever the app says"),
-        ("clean_session", False, "so that alerts wait while the phone sleeps"),
-        ("qos", 1, "of each subscription"),
-        ("keepalive_s", KEEPALIVE_S, ""),
-        ("topics", list(pairing.topics), "to subscribe to"),
-    ]
-    lines = [f"{key} = {json.dumps(value)}{f'  # {why}' if why else ''}" for key, value, why in rows]
-    head = f"# The settings of {pairing.name}. Whoever has them is {pairing.name} to the broker."
-    return "\n".join([head, *lines, ""])
+    rows: dict[str, object] = {
+        "host": pairing.host,
+        "port": pairing.port,
+        "tls": True,
+        "ca_file": "ca.crt",
+        "user": pairing.user,
+        "password": pairing.password,
+        "client_id": pairing.user,
+        "clean_session": False,
+        "qos": 1,
+        "keepalive_s": KEEPALIVE_S,
+        "topics": list(pairing.topics),
+    }
+    why = pairing.papers.comments
+    lines = [f"{key} = {json.dumps(value)}{f'  # {why[key]}' if key in why else ''}" for key, value in rows.items()]
+    return "\n".join([f"# {pairing.papers.head.format(name=pairing.name)}", *lines, ""])
 
 
 def spoken(pairing: Pairing) -> str:
     """Return the settings as few lines, for a QR code that any camera shows as text."""
-    return "\n".join((f"host {pairing.host}", f"port {pairing.port} TLS", f"user {pairing.user}",
-                      f"password {pairing.password}", f"client id {pairing.user}", "clean session off, QoS 1",
-                      f"keepalive {KEEPALIVE_S}", *pairing.topics))
+    lines = pairing.papers.spoken.format(host=pairing.host, port=pairing.port, user=pairing.user,
+                                         password=pairing.password, keepalive_s=KEEPALIVE_S)
+    return "\n".join((lines, *pairing.topics))
 
 
 def iot_mqtt_panel(pairing: Pairing) -> str:
@@ -71,7 +80,8 @@ def iot_mqtt_panel(pairing: Pairing) -> str:
     for number, topic in enumerate(pairing.topics):
         door, leaf = topic.split("/")[1:]
         panels.append({
-            "panelId": f"panel_{number}", "type": "log", "mqttType": "sub", "panelName": f"{door} {leaf}",
+            "panelId": f"panel_{number}", "type": "log", "mqttType": "sub",
+            "panelName": f"{door} {pairing.papers.leaves[leaf]}",
             "topic": topic, "qos": 1, "disableDashboardPrefix": True, "panelWidth": "100", "hideTopic": True,
             "logLength": 20 if leaf == "alert" else 1, "showLatestMsgOnly": leaf != "alert",
             "showReceivedTimeStamp": True,
@@ -88,7 +98,7 @@ def iot_mqtt_panel(pairing: Pairing) -> str:
                        "displayOrientation": "portrait", "connections": [connection]}, separators=(",", ":"))
 
 
-def mobileconfig(ca: x509.Certificate) -> bytes:
+def mobileconfig(ca: x509.Certificate, words: Papers = PAPERS["en"]) -> bytes:
     """Return a profile with which an iPhone learns of the broker's authority; again and again the same."""
     der = ca.public_bytes(serialization.Encoding.DER)
     mark = ca.fingerprint(hashes.SHA256()).hex()
@@ -96,54 +106,24 @@ def mobileconfig(ca: x509.Certificate) -> bytes:
     def payload(kind: str, part: str, **more: object) -> dict[str, object]:
         return {"PayloadType": kind, "PayloadVersion": 1, "PayloadIdentifier": f"doorstep.{mark[:16]}.{part}",
                 "PayloadUUID": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{mark} {part}")).upper(),
-                "PayloadDisplayName": "Doorstep: the broker's authority", **more}
+                "PayloadDisplayName": words.authority, **more}
 
     root = payload("com.apple.security.root", "ca", PayloadCertificateFileName="ca.crt", PayloadContent=der)
-    about = "Lets apps verify the broker of this house. It can vouch for this house's names and addresses only."
-    return plistlib.dumps(payload("Configuration", "profile", PayloadContent=[root], PayloadDescription=about,
+    return plistlib.dumps(payload("Configuration", "profile", PayloadContent=[root], PayloadDescription=words.about,
                                   PayloadRemovalDisallowed=False))
 
 
 def steps(pairing: Pairing) -> str:
     """Return how each app is set up, in five lines each, and what each can do."""
-    alerts = ", ".join(topic for topic in pairing.topics if topic.endswith("/alert")) or "(no door yet)"
-    return textwrap.dedent(f"""\
-        Pairing {pairing.name}. One pairing is for one phone: a second one with the same settings pushes out the first.
-        When the phone is paired, delete this folder: the broker does not need it, and it holds the password.
-
-        IoT MQTT Panel (Android)
-          1. Copy ca.crt into the phone's Download folder, and iot-mqtt-panel.json too.
-          2. In the app choose to import a configuration, and take iot-mqtt-panel.json.
-          3. Edit the connection: set the certificate path to ca.crt, once, if the app does not find it.
-          4. There too: clean session off; in the alert panel: notifications on.
-          5. Android, settings, battery: let the app run in the background without restriction.
-          (The file has the form of the app's own export; clean session and notifications do not stand in that.)
-
-        MQTT Dash, and any other MQTT app on Android
-          1. New connection: host {pairing.host}, port {pairing.port}, TLS on, ca.crt as its authority.
-          2. User {pairing.user}, the password as in settings.toml, client id the same as the user.
-          3. Clean session off, keepalive {KEEPALIVE_S} s.
-          4. Subscribe with QoS 1 to {alerts}; notify on each message.
-          5. Android, settings, battery: let the app run in the background without restriction.
-          (MQTT Dash takes imports from an MQTT topic only; a phone of Doorstep may write none.)
-
-        iPhone
-          MQTT alone cannot wake an iPhone: iOS stops an app in the background and its connection with it. Two ways can:
-          1. Home Assistant's app: doorstep broker setup --home-assistant, then an automation on the Alert entity.
-          2. The ntfy app: doorstep broker ntfy --help says how, and what ntfy's and Apple's servers see.
-          An MQTT app still shows alerts while it is open, and those that waited when it is opened:
-          send doorstep.mobileconfig to the phone, open it, install it under Settings, General, VPN & Device Management,
-          trust it under Settings, General, About, Certificate Trust Settings, and set the app up as above.
-
-        So that alerts arrive while the phone sleeps: fixed client id, clean session off, QoS 1, a keepalive of
-        minutes, and no battery optimisation for the app. What waits longer than an hour is not delivered.
-        """)
+    alerts = ", ".join(topic for topic in pairing.topics if topic.endswith("/alert")) or pairing.papers.no_door
+    return papers.steps(pairing.language).format(name=pairing.name, host=pairing.host, port=pairing.port,
+                                                 user=pairing.user, keepalive_s=KEEPALIVE_S, alerts=alerts)
 
 
 def documents(pairing: Pairing) -> dict[str, bytes]:
     """Return every file of a phone's pairing; each text also as a QR code where a camera can still read it."""
     ca = pairing.ca.public_bytes(serialization.Encoding.PEM)
-    panel, profile = iot_mqtt_panel(pairing).encode(), mobileconfig(pairing.ca)
+    panel, profile = iot_mqtt_panel(pairing).encode(), mobileconfig(pairing.ca, pairing.papers)
     files = {"settings.toml": settings(pairing).encode(), "steps.txt": steps(pairing).encode(), "ca.crt": ca,
              "iot-mqtt-panel.json": panel, "doorstep.mobileconfig": profile}
     for name, content in (("settings", spoken(pairing).encode()), ("ca.crt", ca), ("iot-mqtt-panel.json", panel),
@@ -155,8 +135,8 @@ def documents(pairing: Pairing) -> dict[str, bytes]:
 
 def door_toml(pairing: Pairing, door: str) -> str:
     """Return the doorstep.toml of a door, to be completed with `place` and whatever else is wanted."""
-    return (f'id = "{door}"\n\n[broker]\nhost = "{pairing.host}"\nport = {pairing.port}\nca_file = "ca.crt"\n'
-            f'user = "{pairing.user}"\npassword_file = "password"\n')
+    return (f'version = {VERSION}\nid = "{door}"\n\n[broker]\nhost = "{pairing.host}"\nport = {pairing.port}\n'
+            f'ca_file = "ca.crt"\nuser = "{pairing.user}"\npassword_file = "password"\n')
 
 
 def qr_text(pairing: Pairing) -> str:

@@ -40,8 +40,8 @@ def remove_door(folder: Folder, book: Book, door: str) -> None:
     folder.drop(f"devices/{door}")
 
 
-def add_phone(folder: Folder, book: Book, name: str, doors: Sequence[str]) -> Pairing:
-    """Pair a phone with `doors`, or with all there are; its papers lie in phones/NAME."""
+def add_phone(folder: Folder, book: Book, name: str, doors: Sequence[str], language: str | None = None) -> Pairing:
+    """Pair a phone with `doors`, or with all there are; its papers lie in phones/NAME, in its owner's `language`."""
     checked_name("phone", name)
     if book.phone(name) is not None:
         raise ConfigError(f"there is a phone {name} already", f"to pair it again first: broker phone remove {name}")
@@ -53,7 +53,7 @@ def add_phone(folder: Folder, book: Book, name: str, doors: Sequence[str]) -> Pa
     phone = Phone(name, fresh, tuple(dict.fromkeys(doors)) or book.devices)
     password = new_password()
     topics = tuple(topic for _, topic in rights(Role.PHONE, phone.doors))
-    paper = _paper(folder, book, name, phone.user, password, topics)
+    paper = _paper(folder, book, name, phone.user, password, topics, language or book.language)
     for file, content in pairing.documents(paper).items():
         folder.put(f"phones/{name}/{file}", content)
     let_in(folder, book.with_phone(phone), {phone.user: password})
@@ -68,8 +68,9 @@ def remove_phone(folder: Folder, book: Book, name: str) -> None:
     folder.drop(f"phones/{name}")
 
 
-def _paper(folder: Folder, book: Book, name: str, user: str, password: str, topics: tuple[str, ...]) -> Pairing:
-    return Pairing(name, book.hosts[0], book.port, user, password, topics, authority_of(folder))
+def _paper(folder: Folder, book: Book, name: str, user: str, password: str, topics: tuple[str, ...],
+           language: str = "en") -> Pairing:
+    return Pairing(name, book.hosts[0], book.port, user, password, topics, authority_of(folder), language)
 
 
 def _those(what: str, names: Sequence[str]) -> str:

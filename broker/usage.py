@@ -54,7 +54,7 @@ It may read the alerts and the status of its doors, and write nothing.
 
 examples:
   doorstep broker phone add anna
-  doorstep broker phone add neighbour --door garden-gate"""),
+  doorstep broker phone add neighbour --door garden-gate --language fr"""),
     "broker phone remove": ("forget a phone, and cut it off at once", """\
 example:
   doorstep broker phone remove anna"""),
@@ -105,6 +105,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         subs[name].add_argument("name", metavar="NAME")
     subs["broker phone add"].add_argument("--door", action="append", default=[], metavar="ID",
                                           help="only this door; may be given again (default: all there are)")
+    for name, what in (("broker setup", "of phones' papers (default en)"), ("broker phone add", "of its papers")):
+        subs[name].add_argument("--language", choices=("en", "de", "fr", "es"), help=what)
     ntfy = subs["broker ntfy"]
     ntfy.add_argument("--phone", type=Path, required=True, metavar="FOLDER", help="its pairing, from broker phone add")
     ntfy.add_argument("--to", type=Path, required=True, metavar="TO", help="the file that names the ntfy topic")

@@ -10,22 +10,23 @@
 # Rule 3: a key that opens clips is shown once and written nowhere; the broker's password is doorstep-tell's alone.
 set -eEuo pipefail
 export LC_ALL=C
-trap 'echo "install.sh: line $LINENO failed: $BASH_COMMAND" >&2' ERR
+trap 'echo "${0##*/}: line $LINENO failed: $BASH_COMMAND" >&2' ERR
 
-project=$(realpath "$(dirname "$0")/..")
-venv=/opt/doorstep
-etc=/etc/doorstep
-toml=$etc/doorstep.toml
-units=/etc/systemd/system
-dropin=$units/doorstep-tell.service.d
-mosquitto=$units/mosquitto.service.d
+deploy=$(dirname "$(realpath "$0")")
+project=$(dirname "$deploy")
+packaged='' # from the package, as doorstep-configure, it lays nothing: it asks, configures and starts
+[ -e "$project/pyproject.toml" ] || packaged=yes
+# shellcheck source=deploy/parts.sh
+. "$deploy/parts.sh"
 
 usage() {
+    echo "usage: $0 [options]"
     cat <<'HELP'
-usage: deploy/install.sh [options]
 
   --place WORDS         your words for the place (default "front door")
+  --language CODE       of alerts and papers: en, de, fr or es (default en)
   --id NAME             its name in MQTT topics (default: made of the place)
+  --pir PIN             no camera: a motion sensor at this pin (BCM number)
   --recipient age1...   who can open clips; see: doorstep key new --help
   --new-key             make that key here and show it once
   --no-recording        nobody: nothing is recorded
@@ -40,13 +41,13 @@ usage: deploy/install.sh [options]
 What is not given is asked for in a terminal, and else left at its default. The
 environment can give it too: DOORSTEP_PLACE, DOORSTEP_ID, DOORSTEP_RECIPIENT,
 DOORSTEP_BROKER, DOORSTEP_PORT, DOORSTEP_CA, DOORSTEP_USER,
-DOORSTEP_PASSWORD_FILE.
+DOORSTEP_PASSWORD_FILE, DOORSTEP_PIR, DOORSTEP_LANGUAGE.
 HELP
 }
 
 die() {
-    echo "install.sh: error: $1" >&2
-    echo "install.sh: hint: $2" >&2
+    echo "${0##*/}: error: $1" >&2
+    echo "${0##*/}: hint: $2" >&2
     exit 2
 }
 
@@ -71,9 +72,6 @@ write() { # TARGET [MODE [OWNER]]
     rm -f "$file"
 }
 
-# Whether systemd runs here; in an image that is being built it does not.
-runs() { [ -d /run/systemd/system ]; }
-
 ask() { # VARIABLE QUESTION
     if [ -z "${!1}" ] && [ -t 0 ] && [ -z "$dry" ]; then read -rp "$2 " "$1"; fi
 }
@@ -81,11 +79,11 @@ ask() { # VARIABLE QUESTION
 main() {
     place=${DOORSTEP_PLACE:-} id=${DOORSTEP_ID:-} recipient=${DOORSTEP_RECIPIENT:-} broker=${DOORSTEP_BROKER:-}
     port=${DOORSTEP_PORT:-} ca=${DOORSTEP_CA:-} user=${DOORSTEP_USER:-} password_file=${DOORSTEP_PASSWORD_FILE:-}
-    dry='' uninstall=''
+    pir=${DOORSTEP_PIR:-} language=${DOORSTEP_LANGUAGE:-} dry='' uninstall=''
     while [ $# -gt 0 ]; do
         case $1 in
-            --place | --id | --recipient | --broker | --port | --ca | --user | --password-file)
-                [ $# -gt 1 ] || die "$1 needs a value" "try: deploy/install.sh --help"
+            --place | --id | --language | --pir | --recipient | --broker | --port | --ca | --user | --password-file)
+                [ $# -gt 1 ] || die "$1 needs a value" "try: $0 --help"
                 name=${1#--}
                 printf -v "${name//-/_}" %s "$2"
                 shift
@@ -95,26 +93,30 @@ main() {
             --dry-run) dry=yes ;;
             --uninstall) uninstall=yes ;;
             --help) usage && exit ;;
-            *) die "unknown option $1" "try: deploy/install.sh --help" ;;
+            *) die "unknown option $1" "try: $0 --help" ;;
         esac
         shift
     done
     [ "$dry" ] || [ "$(id -u)" = 0 ] || die "only root can do this" "try: sudo $0, or: $0 --dry-run"
-    if [ "$uninstall" ]; then uninstall; else install_; fi
+    if [ ! "$uninstall" ]; then install_; elif [ ! "$packaged" ]; then uninstall; else die "this is the package's" "try: sudo apt remove doorstep"; fi
 }
 
 install_() {
     check_machine
     questions
     packages
-    program
-    accounts
+    if [ ! "$packaged" ]; then
+        program
+        accounts
+    fi
     configuration
     start
     goodbye
 }
 
 check_machine() {
+    [ "$packaged" ] || [ "$(status doorstep)" != installed ] ||
+        die "the package doorstep is installed" "upgrade that, or: sudo apt remove doorstep; to configure it: sudo doorstep-configure"
     command -v apt-get > /dev/null || die "this is no Debian" "Raspberry Pi OS Bookworm or Trixie, or Debian 12 or 13"
     case $(dpkg --print-architecture) in
         arm64 | amd64) ;;
@@ -129,7 +131,7 @@ check_machine() {
 questions() {
     if [ -e "$toml" ]; then
         say "$toml is kept as it is"
-        [ -z "$place$id$recipient$broker$port$ca$user$password_file" ] ||
+        [ -z "$place$id$language$pir$recipient$broker$port$ca$user$password_file" ] ||
             die "$toml is there already, so nothing of it can be set here" "edit it, and run this without options"
         return
     fi
@@ -159,7 +161,7 @@ packages() {
     [ -e "$toml" ] || [ -n "$broker" ] || wanted+=" mosquitto"
     local optional="python3-picamera2 python3-lgpio"
     for name in $wanted $optional; do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" 2> /dev/null || true)" = installed ] || missing+=" $name"
+        [ "$(status "$name")" = installed ] || missing+=" $name"
     done
     [ -n "$missing" ] || return 0
     say "packages:$missing"
@@ -174,48 +176,45 @@ packages() {
     before=$(installed)
     # shellcheck disable=SC2086 # one package a word
     do_ env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $missing
-    [ "$dry" ] || { install -d "$venv" && comm -13 <(echo "$before") <(installed) >> "$venv/packages"; }
+    [ "$dry" ] || [ "$packaged" ] || { install -d "$venv" && comm -13 <(echo "$before") <(installed) >> "$venv/packages"; }
 }
+
+status() { dpkg-query -W -f '${db:Status-Status}' "$1" 2> /dev/null || true; } # PACKAGE
 
 installed() { dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort; }
 
 # The program, in a venv that sees the system's packages; of numpy there must never be a second one beside apt's.
 program() {
     say "program in $venv"
-    local now
-    now=$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])' 2> /dev/null || echo python3)
-    if [ ! -d "$venv/lib/$now" ]; then # new, or the system's Python is
+    if [ ! -d "$venv/$(libraries)" ]; then # new, or the system's Python is
         do_ rm -rf "$venv"/{bin,include,lib,lib64}
         do_ python3 -m venv --system-site-packages "$venv"
     fi
     if [ "$dry" ]; then
-        echo "would: $venv/bin/pip install '${project}[device]'"
+        echo "would: $venv/bin/pip install what deploy/lock.txt pins, and '${project}[device]'"
     else
         printf 'numpy==%s\n' "$(python3 -c 'import numpy; print(numpy.__version__)')" > "$venv/constraints"
-        PIP_ROOT_USER_ACTION=ignore "$venv/bin/pip" install --quiet --disable-pip-version-check \
-            --constraint "$venv/constraints" "${project}[device]"
+        export PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
+        "$venv/bin/pip" install --quiet --no-deps --require-hashes --requirement "$deploy/lock.txt"
+        "$venv/bin/pip" install --quiet --constraint "$venv/constraints" "${project}[device]"
         "$venv/bin/python" -c 'import numpy, sys; sys.exit(not numpy.__file__.startswith("/usr/lib/python3/"))' ||
             die "numpy is not apt's" "try: sudo rm -r $venv/lib, and the same again"
     fi
     [ "$(readlink /usr/local/bin/doorstep)" = "$venv/bin/doorstep" ] || do_ ln -sfn "$venv/bin/doorstep" /usr/local/bin/doorstep
+    put "$deploy/doorstep.1" "$manual"
 }
 
 accounts() {
     say "users, devices and units"
-    local from=$project/deploy/systemd unit
     getent group gpio > /dev/null || do_ touch "$venv/made-group-gpio"
-    put "$from/doorstep.sysusers" /etc/sysusers.d/doorstep.conf
-    put "$from/doorstep.tmpfiles" /etc/tmpfiles.d/doorstep.conf
-    put "$from/60-doorstep.rules" /etc/udev/rules.d/60-doorstep.rules
-    put "$from/journald@doorstep.conf" /etc/systemd/journald@doorstep.conf
-    for unit in "$from"/*.service "$from"/*.socket "$from"/*.target; do put "$unit" "$units/${unit##*/}"; done
+    lay every
     if [ -e "$mosquitto/doorstep.conf" ]; then broker_units; fi
-    do_ systemd-sysusers doorstep.conf
-    do_ systemd-tmpfiles --create doorstep.conf
-    if [ -e /run/udev/control ]; then # not so in a container
-        do_ udevadm control --reload
-        do_ udevadm trigger --action=change --subsystem-match=gpio --subsystem-match=dma_heap
-    fi
+    make_people
+}
+
+lay() { # KIND...
+    local file place
+    while read -r file place; do put "$deploy/$file" "/etc/$place"; done < <(laid "$@")
 }
 
 configuration() {
@@ -231,10 +230,11 @@ configuration() {
         check "$toml.new" || { rm "$toml.new" && die "so nothing was configured" "mend it, and run this again"; }
         do_ mv "$toml.new" "$toml"
     else
-        [ ! -e "$etc/password" ] || do_ chown doorstep-tell: "$etc/password" # an uninstallation gave it to root
+        [ ! -e "$etc/password" ] || do_ chown doorstep-tell:root "$etc/password" # an uninstallation gave it to root
         check "$toml"
     fi
     reach
+    eye
 }
 
 # As the user who will read it.
@@ -247,12 +247,15 @@ quoted() { python3 -c 'import json, sys; print(json.dumps(sys.argv[1], ensure_as
 
 settings() {
     echo "# doorstep config example: every setting with its default"
+    echo "version = 1"
     echo "id = $(quoted "$id")"
     echo "place = $(quoted "$place")"
+    [ -z "$language" ] || echo "language = $(quoted "$language")"
     printf '\n[broker]\nhost = %s\n' "$(quoted "$broker")"
     if [ "$broker" = localhost ] && [ -z "$ca" ]; then printf 'port = %s\ntls = false\n' "${port:-1883}"; else echo "port = ${port:-8883}"; fi
     [ -z "$ca" ] || echo "ca_file = \"$etc/ca.crt\""
     [ -z "$user" ] || printf 'user = %s\npassword_file = "%s"\n' "$(quoted "$user")" "$etc/password"
+    [ -z "$pir" ] || printf '\n[camera]\nsource = "pir"\npin = %s\n' "$pir"
     [ "$recipient" = none ] || printf '\n[recording]\nrecipients = [%s]\n' "$(quoted "$recipient")"
 }
 
@@ -274,35 +277,47 @@ own_broker() {
         return
     fi
     # shellcheck disable=SC2046 # one address a word
-    "$venv/bin/doorstep" broker setup --host "$(hostname).local" --host localhost $(hostname -I | tr ' ' '\n' | sed -n '/\./s/^/--host /p')
+    "$venv/bin/doorstep" broker setup ${language:+--language "$language"} --host "$(hostname).local" --host localhost $(hostname -I | tr ' ' '\n' | sed -n '/\./s/^/--host /p')
     if "$venv/bin/doorstep" broker device list | grep -qx "$id"; then "$venv/bin/doorstep" broker device remove "$id"; fi
     "$venv/bin/doorstep" broker device add "$id"
     user=$(sed -n 's/^user = "\(.*\)"/\1/p' "$papers/doorstep.toml")
     broker_units
 }
 
-broker_units() {
-    put "$project/deploy/mosquitto-doorstep.conf" "$mosquitto/doorstep.conf"
-    put "$project/deploy/doorstep-broker-renew.service" "$units/doorstep-broker-renew.service"
-    put "$project/deploy/doorstep-broker-renew.timer" "$units/doorstep-broker-renew.timer"
-}
+broker_units() { if [ "$packaged" ]; then lay mosquitto; else lay broker mosquitto; fi; }
 
 # Let doorstep-tell reach the broker and nobody else. It asks no resolver: the address is looked up here, once.
 reach() {
     local host addresses
-    host=${broker:-$(python3 -c 'import sys, tomllib; print(tomllib.load(open(sys.argv[1], "rb")).get("broker", {}).get("host", ""))' "$toml")}
+    host=${broker:-$(setting broker host)}
     [ -n "$host" ] || die "$toml names no broker" "add: host under [broker]"
     addresses=$({ getent ahosts "$host" || true; } | awk '$1 !~ /%/ {print $1}' | sort -u)
     [ -n "$addresses" ] || die "no machine is called $host" "check host in $toml, or give its address"
     # shellcheck disable=SC2086 # one address a word
     write "$dropin/broker.conf" << UNIT
-# Written by deploy/install.sh: the broker in $toml. If that changes, or its address, run it again.
+# Written by $0: the broker in $toml. If that changes, or its address, run it again.
 [Service]
 $(printf 'IPAddressAllow=%s\n' $addresses)
 BindReadOnlyPaths=$dropin/hosts:/etc/hosts
 UNIT
     # shellcheck disable=SC2086
     printf "%s $host\n" $addresses | write "$dropin/hosts"
+}
+
+# With a motion sensor the process that watches has the pins, and no camera.
+eye() {
+    local source=${pir:+pir}
+    [ ! -e "$toml" ] || source=$(setting camera source)
+    if [ "$source" = pir ]; then
+        lay pir
+    elif [ -e "$sensor/pir.conf" ]; then
+        do_ rm "$sensor/pir.conf"
+        do_ rmdir --ignore-fail-on-non-empty "$sensor"
+    fi
+}
+
+setting() { # TABLE KEY
+    python3 -c 'import sys, tomllib; print(tomllib.load(open(sys.argv[1], "rb")).get(sys.argv[2], {}).get(sys.argv[3], ""))' "$toml" "$1" "$2"
 }
 
 start() {
@@ -335,7 +350,7 @@ END_
 uninstall() {
     local name list=''
     if runs; then do_ systemctl disable --now doorstep.target || true; else do_ systemctl --quiet disable doorstep.target || true; fi
-    for name in doorstep-{see,tell,tell-keep,keep}.socket doorstep-{see,tell,keep}.service; do
+    for name in $services; do
         if runs; then do_ systemctl stop "$name" || true; fi
     done
     local with_broker=''
@@ -343,27 +358,22 @@ uninstall() {
         with_broker=yes
         do_ systemctl disable --now doorstep-broker-renew.timer
     fi
-    do_ rm -rf "$units"/doorstep-{see,tell,keep}.service "$units"/doorstep-{see,tell,tell-keep,keep}.socket "$units/doorstep.target" \
-        "$units"/doorstep-broker-renew.{service,timer} "$dropin" "$mosquitto/doorstep.conf" /etc/systemd/journald@doorstep.conf /etc/sysusers.d/doorstep.conf \
-        /etc/tmpfiles.d/doorstep.conf /etc/udev/rules.d/60-doorstep.rules /usr/local/bin/doorstep /run/doorstep
-    for name in "$mosquitto" /etc/sysusers.d; do
+    # shellcheck disable=SC2046 # one file a word
+    do_ rm -rf $(laid every broker mosquitto pir | sed 's|.* |/etc/|') "$dropin" /usr/local/bin/doorstep "$manual" /run/doorstep
+    for name in "$mosquitto" "$sensor" "${manual%/*}" /etc/sysusers.d /etc/systemd/journald@doorstep.conf.d; do
         [ ! -d "$name" ] || do_ rmdir --ignore-fail-on-non-empty "$name"
     done
     if runs; then
         do_ systemctl daemon-reload
         [ -z "$with_broker" ] || do_ systemctl restart mosquitto.service # as it was configured before
     fi
-    # A number that is free again must own nothing.
-    for name in "$etc/password" /var/lib/doorstep; do [ ! -e "$name" ] || do_ chown -R root: "$name"; done
-    for name in doorstep-see doorstep-tell doorstep-keep; do
-        if getent passwd "$name" > /dev/null; then do_ userdel "$name"; fi
-        if getent group "$name" > /dev/null; then do_ groupdel "$name"; fi
-    done
+    do_ rm -rf /run/doorstep-broker # what waited for phones; it is kept while Mosquitto starts anew
+    remove_people
     if [ -e "$venv/made-group-gpio" ]; then do_ groupdel gpio; fi
     [ ! -e "$venv/packages" ] || list=$(cat "$venv/packages")
     do_ rm -rf "$venv"
     remove_packages "$list"
-    say "done; left as they are: $etc and /var/lib/doorstep"
+    say "done; left as they are: $etc and $state"
 }
 
 # Remove what the installation brought, unless something else needs it by now.

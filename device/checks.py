@@ -13,6 +13,7 @@ from typing import Any
 
 from device.errors import ConfigError
 
+_TIME = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
 Check = Callable[[object], str | None]  # None where legal, else what would be
 
 
@@ -54,6 +55,14 @@ def number(least: float, most: float, unit: str, kind: type = float) -> Check:
         return f"{noun} from {least:g} to {most:g}{' ' + unit if unit else ''}"
 
     return check
+
+
+def hours(value: object) -> str | None:
+    """Nothing, or two different times of day."""
+    found = re.fullmatch(rf"({_TIME})-({_TIME})", value) if isinstance(value, str) else None
+    if value == "" or (found and found[1] != found[2]):
+        return None
+    return 'two different times of the local day, such as "22:00-07:00", or nothing'
 
 
 def flag(value: object) -> str | None:

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from device import cli_owner
 from device.errors import ConfigError, DoorstepError
 from device.usage import KEEP_TO_SEE, SOCKET, VIDEO, Run, parser
 
@@ -86,26 +87,19 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _see(options: argparse.Namespace) -> int:
-    from device import sandbox
     from device.activation import handed
     from device.notify import Manager
-    from device.sandbox_calls import Role
-
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads would be of no use, and here too early
-    from device.see.process import run
+    from device.see.start import start
 
     settings = _config(options)
-    role = Role.SEE if settings.camera.source in ("porch", "file") else Role.CAMERA
     keep_fd = options.keep_fd
     if keep_fd is None and os.environ.get("LISTEN_PID") == str(os.getpid()):
         keep_fd = handed(os.environ, os.getpid(), f"in its unit: ListenDatagram={KEEP_TO_SEE}", "keep")["keep"]
     with ExitStack() as stack, Manager(os.environ) as manager:
         to_tell = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM, fileno=options.tell_fd))
         from_keep = stack.enter_context(socket.socket(fileno=keep_fd)) if keep_fd is not None else None
-        sandbox.give_up(role, reads=[Path(settings.camera.path)] if settings.camera.source == "file" else [])
-        sandbox.shut(role)  # a lost camera is opened again: what that needs, `see` can do as long as it lives
-        return run(settings, to_tell, options.socket if options.tell_fd is None else None, manager=manager,
-                   from_keep=from_keep, video_address=options.video_socket)
+        address = options.socket if options.tell_fd is None else None
+        return start(settings, to_tell, address, manager, from_keep, options.video_socket)
 
 
 def _tell(options: argparse.Namespace) -> int:
@@ -141,6 +135,16 @@ def _keep(options: argparse.Namespace) -> int:
         video = stack.enter_context(socket.socket(fileno=video_fd))
         return run(_config(options), Links(link(options.tell_fd, options.tell_socket),
                                            link(options.see_fd, options.see_socket), video))
+
+
+def _setup(options: argparse.Namespace) -> int:
+    from device import setup, setup_answers
+
+    if options.example:
+        print(setup_answers.example(), end="")
+        return 0
+    path = _config_file(options) or setup.default_path()
+    return setup.setup(path, options.answers, options.steps, write=not options.dry_run)
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -192,32 +196,6 @@ def _demo(options: argparse.Namespace) -> int:
     return demo(settings, forever=options.forever)
 
 
-def _key_new(options: argparse.Namespace) -> int:
-    from device.keep.owner_key import new
-
-    return new(options.file, options.paper, options.qr, options.here)
-
-
-def _clips_list(options: argparse.Namespace) -> int:
-    from device.keep.owner_clips import list_clips
-
-    return list_clips(options.folder, options.json)
-
-
-def _clips_open(options: argparse.Namespace) -> int:
-    from device.keep.owner_key import default_path
-    from device.keep.owner_open import Order, open_clip
-
-    return open_clip(Order(options.clip, options.folder, options.identity or default_path(), options.output,
-                           options.force))
-
-
-def _clips_verify(options: argparse.Namespace) -> int:
-    from device.keep.owner_clips import verify
-
-    return verify(options.folder, options.device, options.json)
-
-
 def _config_example(_options: argparse.Namespace) -> int:
     from device.config import example
 
@@ -229,16 +207,19 @@ def _config_check(options: argparse.Namespace) -> int:
     from device import config
     from device.keep.vault import read_recipients
     from device.tell import credentials
+    from device.tell.languages import words_of
+    from device.tell.words import Alert
 
     settings = config.load(options.file)
     read_recipients(settings.recording.recipients)
     credentials.load(settings.broker)
     broker = settings.broker.host or "a broker of our own"
-    print(f'{options.file}: all right: "motion at {settings.place}" via {broker}')
+    print(f'{options.file}: all right: "{words_of(settings).phrase(Alert.MOTION)}" via {broker}')
     return 0
 
 
 RUNS: dict[str, Run] = {
+    "setup": _setup,
     "run": _run,
     "see": _see,
     "tell": _tell,
@@ -248,10 +229,7 @@ RUNS: dict[str, Run] = {
     "replay": _replay,
     "walk": _walk,
     "demo": _demo,
-    "key new": _key_new,
-    "clips list": _clips_list,
-    "clips open": _clips_open,
-    "clips verify": _clips_verify,
+    **cli_owner.RUNS,
     "config example": _config_example,
     "config check": _config_check,
 }

@@ -13,23 +13,28 @@ import ipaddress
 import json
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from device import checks
+from device import checks, versions
 from device.checks import MASK_COLUMNS, MASK_ROWS, Checked, setting, shown
 from device.errors import ConfigError
+from device.log import Log
+
+LANGUAGES = ("en", "de", "fr", "es")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Camera(Checked):
     """Where frames come from."""
 
-    source: str = setting("auto", checks.one_of("auto", "picamera2", "v4l2", "file", "porch"),
-        "auto (the Pi's camera, else a webcam), picamera2, v4l2 (a webcam), file (a recording), porch (drawn)")
+    source: str = setting("auto", checks.one_of("auto", "picamera2", "v4l2", "file", "porch", "pir"),
+        "auto (the Pi's camera, else a webcam), picamera2, v4l2 (a webcam), file (a recording), porch (drawn), "
+        "pir (a motion sensor on a pin, and no camera)")
     device: str = setting("/dev/video0", checks.text(200, 1), "the webcam, for v4l2")
     path: str = setting("", checks.text(1000), "a video file or a folder of numbered images, for file")
+    pin: int = setting(4, checks.number(0, 53, "", int), "BCM number; the output of a PIR or radar for 3.3 V, for pir")
     mask: tuple[str, ...] = setting((), checks.mask,
         f'what is not looked at: {MASK_ROWS} rows of {MASK_COLUMNS}, "." watched, "#" not; doorstep walk writes it')
     frames_per_s: float = setting(10.0, checks.number(2, 30, "frames a second"), "how often the picture is looked at")
@@ -38,6 +43,11 @@ class Camera(Checked):
         Checked.__post_init__(self)
         if self.source == "file" and not self.path:
             raise ConfigError('source = "file" names no recording', 'add: path = "/the/recording.mp4"')
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether there is a picture at all, of which a recording could be made."""
+        return self.source != "pir"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,6 +65,8 @@ class Alerts(Checked):
     cooldown_s: float = setting(30.0, checks.number(0, 3600, "seconds"), "motion again within it is not told again")
     storm_alerts: int = setting(6, checks.number(1, 100, "alerts", int), "this many within storm_window_s is a storm")
     storm_window_s: float = setting(600.0, checks.number(10, 86400, "seconds"), "in a storm one alert in this time")
+    quiet: str = setting("", checks.hours,
+        'hours of the local day, such as "22:00-07:00": motion is a state then, and no alert; faults are told')
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -131,11 +143,19 @@ class Config(Checked):
     id: str = setting("front-door", checks.matches(r"[a-z0-9][a-z0-9_-]{0,31}",
         "1 to 32 of a-z, 0-9, - and _, beginning with a letter or digit"), "its name in MQTT topics")
     place: str = setting("front door", checks.text(60, 1), 'your words for it: "motion at front door"')
+    language: str = setting("en", checks.one_of(*LANGUAGES), "of alerts and of Home Assistant's names: en, de, fr, es")
     camera: Camera = Camera()
     detector: Detector = Detector()
     alerts: Alerts = Alerts()
     broker: Broker = Broker()
     recording: Recording = Recording()
+
+    def __post_init__(self) -> None:
+        Checked.__post_init__(self)
+        pin, panel = self.camera.pin, self.recording
+        if not self.camera.has_picture and panel.panel in ("auto", "gpio") and pin in (panel.button_pin, panel.led_pin):
+            raise ConfigError(f"pin {pin} is both the sensor's and the button's or the light's",
+                              "the sensor needs a pin of its own: pin under [camera]")
 
 
 _T = TypeVar("_T", bound=Checked)
@@ -149,13 +169,20 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def parse(text: str, name: str = "doorstep.toml", folder: Path | None = None) -> Config:
-    """Make a Config of TOML. Relative paths are taken from `folder`. Raise ConfigError naming file and key."""
+def parse(text: str, name: str = "doorstep.toml", folder: Path | None = None,
+          say: Callable[[str], None] | None = None) -> Config:
+    """Make a Config of TOML; `say` that it is of an older version. Relative paths are taken from `folder`.
+
+    Raise ConfigError naming file and key.
+    """
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{name}: {error}", "try: doorstep config example") from None
-    return _build(Config, table, name, "", folder)
+    version = versions.of(table, name)
+    if say and version < versions.VERSION:
+        say(f"{name} is of version {version}, and read as one of version {versions.VERSION}; nothing needs to be done")
+    return build(Config, versions.current(table, version), name, "", folder)
 
 
 def load(path: Path) -> Config:
@@ -165,10 +192,11 @@ def load(path: Path) -> Config:
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ConfigError(f"{path}: {why}", "make one with: doorstep config example > doorstep.toml") from None
-    return parse(text, str(path), path.absolute().parent)
+    return parse(text, str(path), path.absolute().parent, Log("config").say)
 
 
-def _build(kind: type[_T], table: Mapping[str, object], name: str, where: str, folder: Path | None) -> _T:
+def build(kind: type[_T], table: Mapping[str, object], name: str, where: str, folder: Path | None) -> _T:
+    """Make a Checked of a table; an unknown key names the nearest known one. Raise ConfigError."""
     known = {item.name: item for item in dataclasses.fields(kind)}  # type: ignore[arg-type]  # a dataclass
     values: dict[str, Any] = {}
     for key, value in table.items():
@@ -180,7 +208,7 @@ def _build(kind: type[_T], table: Mapping[str, object], name: str, where: str, f
         if isinstance(default, Checked):
             if not isinstance(value, dict):
                 raise ConfigError(f"{name}: {key} is a table", f"write it as [{key}]")
-            value = _build(type(default), value, name, f"[{key}] ", folder)
+            value = build(type(default), value, name, f"[{key}] ", folder)
         elif isinstance(default, tuple) and isinstance(value, list):
             value = tuple(value)
         elif folder is not None and key.endswith(("_file", "path", "folder")) and isinstance(value, str) and value:
@@ -198,7 +226,7 @@ def example() -> str:
     return head + to_toml(Config(), words=True)
 
 
-def to_toml(config: Config, *, words: bool = False) -> str:
+def to_toml(config: Checked, *, words: bool = False) -> str:
     """Write `config` as parse() reads it, each setting under its words if wanted."""
     lines: list[str] = []
 
@@ -212,5 +240,8 @@ def to_toml(config: Config, *, words: bool = False) -> str:
             lines.extend([f"# {item.metadata['words']}"] if words else [])
             lines.append(f"{item.name} = {json.dumps(value, ensure_ascii=False)}")
 
+    if isinstance(config, Config):
+        lines.extend(["# of this file's form; older ones are read too"] if words else [])
+        lines.append(f"version = {versions.VERSION}")
     add(config, "")
     return "\n".join(lines) + "\n"

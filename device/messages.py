@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import fcntl
+import math
 import socket
 import struct
 import termios
@@ -22,6 +23,7 @@ from device.bucket import Bucket
 
 ALIVE_EVERY_S = 1.0
 DOWN_AFTER_S = 5.0  # without a sign of life; five lost in a row is no accident
+LATE_S = 2.0  # after the sign before; what lies further apart than this the detector cannot join
 
 # The wall's rate: an honest sender says ALIVE once a second and two words an episode, and a reader
 # that was away for a while finds what waited in one go. Beyond it a message is refused, which bounds
@@ -97,6 +99,7 @@ class Sender(Generic[M]):
         sock.setblocking(False)
         self._sock, self._address = sock, address
         self.unsent = 0  # messages that the reader's full or missing socket did not take
+        self._sign_s = math.inf  # when a sign of life was due last
 
     def send(self, message: M) -> bool:
         """Send one message; False (and counted) where it could not be sent."""
@@ -120,11 +123,15 @@ class Sender(Generic[M]):
         return True
 
     def send_alive(self, message: M) -> bool:
-        """Send a sign of life, unless the reader has left the last message unread.
+        """Send a sign of life, unless it is late or the reader has left the last message unread.
 
         A sign of life says nothing once it is late, and must not take the place of what is worth
-        telling late in a queue that the kernel keeps short (net.unix.max_dgram_qlen, often 10).
+        telling late in a queue that the kernel keeps short (net.unix.max_dgram_qlen, often 10). And
+        a sender that comes to it every few seconds, starved, sees and does nothing of use between.
         """
+        before_s, self._sign_s = self._sign_s, time.monotonic()
+        if self._sign_s - before_s > LATE_S:
+            return False
         unread = struct.unpack("i", fcntl.ioctl(self._sock, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
         return not unread and self.send(message)
 

@@ -19,7 +19,7 @@ _LATE = r"just now|less than a minute ago|\d{1,2} min ago|\d{1,2} h ago|more tha
 LINES: dict[str, str] = {
     "see": r"(?:watching|paused|no camera)(?:, (?P<frames_per_s>\d{1,3}) frames/s)?",
     "tell": rf"(?P<broker>connected|not connected), (?:no alert yet|last alert (?P<last_alert>{_LATE}))",
-    "keep": r"(?:ready|recording|paused|no recording possible|no button|no recipient)"
+    "keep": r"(?:ready|recording|paused|no recording possible|no button|no recipient|no picture)"
             r"(?:, (?P<clips>\d{1,6}) clips, room for (?P<room>\d{1,9}) more)?",
 }
 

@@ -38,7 +38,7 @@ RESTART_FIRST_S, RESTART_MOST_S = 1.0, 30.0
 REFUSES_WITHIN_S = 30.0  # a child that ends later with an error of the owner's has started all the same
 STEADY_AFTER_S = 60.0  # a child that lived this long starts the back-off anew
 CONFIG_ERROR = 2  # the exit status of every DoorstepError
-ASLEEP_S = 1.0  # a house that wakes up so much later was stopped, and its children may have been
+ASLEEP_S = 0.5  # a house that wakes up so much later was stopped, and its children may have been
 
 
 @dataclass(slots=True)
@@ -87,13 +87,16 @@ class House:
         address = str(folder / "video.sock")
         video.bind(address)
         video.listen(1)
-        # Each gets its own part only: `see` knows of no broker and no owner, `tell` of no camera, `keep` of neither.
+        # Each gets its own part only: `see` knows of no broker and no owner, `tell` and `keep` of no camera, or that
+        # there is none, so that the one tells of a sensor and the other refuses to record.
         own = self.config.recording
         picture = Recording(width_px=own.width_px, height_px=own.height_px, bitrate_mbit=own.bitrate_mbit,
-                            longest_s=own.longest_s, budget_mb=own.budget_mb)
-        self._add_own("tell", folder, replace(self.config, camera=Camera(), recording=Recording()),
+                            longest_s=own.longest_s, budget_mb=own.budget_mb,
+                            panel=own.panel, button_pin=own.button_pin, led_pin=own.led_pin)
+        eye = Camera() if self.config.camera.has_picture else Camera(source="pir", pin=self.config.camera.pin)
+        self._add_own("tell", folder, replace(self.config, camera=eye, recording=picture),
                       events=from_see, keep=from_keep)
-        self._add_own("keep", folder, replace(self.config, camera=Camera(), broker=Broker()),
+        self._add_own("keep", folder, replace(self.config, camera=eye, broker=Broker()),
                       tell=keep_tell, see=keep_see, video=video)
         self._add_own("see", folder, replace(self.config, broker=Broker(), recording=picture),
                       "--video-socket", address, tell=see_tell, keep=to_see)
@@ -150,7 +153,7 @@ class House:
         found = self._selector.select(max(0.0, until_s - time.monotonic()))
         asleep_s = time.monotonic() - until_s
         for dog in dogs if asleep_s > ASLEEP_S else ():
-            dog.due_s += asleep_s
+            dog.due_s = max(dog.due_s, time.monotonic() + dog.silent_most_s)
         for key, _ in found:
             if isinstance(key.data, Watchdog):
                 key.data.hear()

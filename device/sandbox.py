@@ -25,7 +25,7 @@ _REFUSALS = frozenset({errno.ENOSYS, errno.EPERM, errno.EACCES})
 _STATES = {"NoNewPrivs": "1", "Seccomp": "2", "CapPrm": "0000000000000000", "CapEff": "0000000000000000"}
 _INHERITED_FIRST = 3  # after standard input, output and error
 # A file that grows beyond it cannot be written. `see` writes none; libcamera has memory files, a frame at most.
-_FILE_MOST_BYTES: dict[Role, int] = {Role.SEE: 0, Role.CAMERA: 32 << 20, Role.TELL: 4096}
+_FILE_MOST_BYTES: dict[Role, int] = {Role.SEE: 0, Role.SENSOR: 0, Role.CAMERA: 32 << 20, Role.TELL: 4096}
 _INTERNET = (2, 10)  # AF_INET, AF_INET6
 
 
@@ -59,7 +59,9 @@ def give_up(role: Role, writes: Iterable[Path] = (), reads: Iterable[Path] = ())
 
 def _devices(role: Role) -> list[Path]:
     """Return the device nodes of `role`. A camera that is plugged in again is a new node: all of /dev."""
-    return [Path("/dev")] if role is Role.CAMERA else [*Path("/dev").glob("gpiochip*")] if role is Role.KEEP else []
+    if role is Role.CAMERA:
+        return [Path("/dev")]
+    return [*Path("/dev").glob("gpiochip*")] if role in (Role.KEEP, Role.SENSOR) else []
 
 
 def _there(folder: Path) -> Path:

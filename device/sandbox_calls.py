@@ -23,11 +23,12 @@ class Role(enum.Enum):
 
     SEE = "see, with drawn or stored pictures"
     CAMERA = "see, with a camera"
+    SENSOR = "see, with a motion sensor and no camera"
     TELL = "tell"
     KEEP = "keep"
 
 
-EYES = frozenset({Role.SEE, Role.CAMERA})
+EYES = frozenset({Role.SEE, Role.CAMERA})  # who may send video
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ PLAIN = """
 # What a role needs besides, whatever the arguments.
 OWN: dict[Role, str] = {
     Role.SEE: "",
+    Role.SENSOR: "",
     # libcamera keeps its parameters in memory files and waits for udev's word on a socket it binds.
     Role.CAMERA: "memfd_create ftruncate bind",
     # getaddrinfo binds a netlink socket and asks for both kinds of address at once.
@@ -107,9 +109,9 @@ def _netlink(protocol: int) -> tuple[Match, Match]:
 
 def _opens(name: str, place: int) -> list[Call]:
     """Opening: `place` is the flags' place among the arguments."""
-    see_and_tell = frozenset({Role.SEE, Role.TELL})
+    readers = frozenset({Role.SEE, Role.SENSOR, Role.TELL})
     return [
-        Call(name, (Match(place, 0, _WRITES | _MAKES),), see_and_tell),
+        Call(name, (Match(place, 0, _WRITES | _MAKES),), readers),
         Call(name, (Match(place, 0, os.O_WRONLY | _MAKES),), frozenset({Role.CAMERA})),  # a device is opened O_RDWR
         Call(name, (Match(place, 0, os.O_RDWR | _TMPFILE),), frozenset({Role.KEEP})),  # a file is not
     ]
@@ -118,6 +120,7 @@ def _opens(name: str, place: int) -> list[Call]:
 def lines(pid: int) -> tuple[Call, ...]:
     """Every line of every role's list whose arguments matter. `pid` is the process's own."""
     camera, tell, keep = frozenset({Role.CAMERA}), frozenset({Role.TELL}), frozenset({Role.KEEP})
+    pins = frozenset({Role.KEEP, Role.SENSOR})
     stream, datagram = socket.SOCK_STREAM, socket.SOCK_DGRAM
     return (
         *_opens("openat", 2),
@@ -131,7 +134,7 @@ def lines(pid: int) -> tuple[Call, ...]:
         *(Call("ioctl", (Match(1, request),)) for request in IOCTLS),
         *(Call("ioctl", (Match(1, request),), keep) for request in (termios.TCSETSW, _TCSETSW2)),
         *(Call("ioctl", (Match(1, kind << 8, 0xFF00),), camera) for kind in CAMERA_IOCTLS),
-        *(Call("ioctl", (Match(1, kind << 8, 0xFF00),), keep) for kind in GPIO_IOCTLS),
+        *(Call("ioctl", (Match(1, kind << 8, 0xFF00),), pins) for kind in GPIO_IOCTLS),
         Call("socketpair", (Match(0, socket.AF_UNIX),)),
         # Video to `keep`. No daemon that could do something for `see` listens for packets.
         Call("socket", _socket(socket.AF_UNIX, socket.SOCK_SEQPACKET), EYES),
@@ -156,4 +159,4 @@ ALARMS = """
     bpf init_module finit_module delete_module kexec_load kexec_file_load reboot swapon swapoff
     io_uring_setup userfaultfd perf_event_open keyctl add_key request_key
 """
-ALARM_SOCKETS = frozenset({Role.SEE, Role.CAMERA, Role.KEEP})  # for whom an internet socket is such a thing
+ALARM_SOCKETS = frozenset(Role) - {Role.TELL}  # for whom an internet socket is such a thing

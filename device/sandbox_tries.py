@@ -62,7 +62,7 @@ TRIES: tuple[Try, ...] = (
     Try("let others look into it", "prctl", (4, 7, 0, 0, 0)),  # PR_SET_DUMPABLE, to what it cannot be
     Try("type on its terminal", "ioctl", (_NOBODY, _TIOCSTI, 0)),
     Try("use a camera", "ioctl", (_NOBODY, _QUERYCAP, 0), _CAMERA),
-    Try("use the pins", "ioctl", (_NOBODY, _GPIO_INFO, 0), _KEEP),
+    Try("use the pins", "ioctl", (_NOBODY, _GPIO_INFO, 0), frozenset({Role.KEEP, Role.SENSOR})),
     Try("make a file", "openat", (_HERE, 0, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0), _KEEP),
     Try("open a file for writing", "openat", (_HERE, 0, os.O_WRONLY), _KEEP),
     Try("empty a file", "openat", (_HERE, 0, os.O_RDONLY | os.O_TRUNC), _KEEP),
@@ -114,6 +114,7 @@ TRIES: tuple[Try, ...] = (
 PATHS: dict[Role, tuple[str, int]] = {
     Role.SEE: ("/dev/null", os.O_RDONLY),
     Role.CAMERA: ("/proc/self/comm", os.O_RDWR),
+    Role.SENSOR: ("/dev/null", os.O_RDONLY),
     Role.TELL: ("/dev/null", os.O_RDONLY),
     Role.KEEP: ("/dev/null", os.O_RDONLY),
 }

@@ -20,7 +20,7 @@ from device.errors import DoorstepError
 from device.notify import LINES
 
 ASKED = ("LoadState", "ActiveState", "SubState", "NRestarts", "StatusText")
-GOOD = re.compile(r"watching|connected|ready|recording\b|paused|no button|no recipient")
+GOOD = re.compile(r"watching|connected|ready|recording\b|paused|no button|no recipient|no picture")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def screen(config: Config, processes: list[Process]) -> list[str]:
         lines.append(f"  {mark:4}{each.name:6}{each.state}{again}: {each.says or 'says nothing'}")
     lines += [
         "",
-        f"  camera      {config.camera.source}, {see.details.get('frames_per_s', '?')} frames/s",
+        f"  camera      {_camera(config, see)}",
         f"  broker      {_broker(config)}, {tell.details.get('broker', 'unknown')}",
         f"  last alert  {tell.details.get('last_alert', 'none since the start')}",
         f"  storage     {_storage(config, keep)}",
@@ -97,7 +97,15 @@ def screen(config: Config, processes: list[Process]) -> list[str]:
     return lines
 
 
+def _camera(config: Config, see: Process) -> str:
+    if not config.camera.has_picture:
+        return f"none; a sensor at pin {config.camera.pin}"
+    return f"{config.camera.source}, {see.details.get('frames_per_s', '?')} frames/s"
+
+
 def _storage(config: Config, keep: Process) -> str:
+    if not config.camera.has_picture:
+        return "nothing is recorded: a sensor gives no picture"
     if "clips" not in keep.details:
         return "nothing is recorded: no recipient is configured" if not config.recording.recipients else "unknown"
     return f"{keep.details['clips']} clips, room for {keep.details['room']} more"

@@ -10,7 +10,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from device import __version__
+from device import __version__, usage_owner
 
 SOCKET = "/run/doorstep/tell.sock"
 KEEP_TO_TELL, KEEP_TO_SEE = "/run/doorstep/tell-keep.sock", "/run/doorstep/see.sock"
@@ -27,6 +27,7 @@ clip is encrypted to your key."""
 EXAMPLES = """\
 examples:
   doorstep demo                             see it work, in half a minute
+  doorstep setup                            the guided first set-up
   doorstep config example > doorstep.toml   every setting with its default
   doorstep config check doorstep.toml       say what is wrong with it
   doorstep run --config doorstep.toml       watch and tell, until Ctrl-C
@@ -55,13 +56,25 @@ environment:
 
 # Commands of two words: what the first one is for.
 GROUPS: dict[str, str] = {
-    "key": "make the key that opens clips",
-    "clips": "list, open and verify clips, on any computer",
+    **usage_owner.GROUPS,
     "config": "write or check doorstep.toml",
 }
 
+SETUP_STEPS = ("place", "camera", "button", "key", "broker", "phone", "alert")
+
 # For each command: what it is for, and what is said below its options.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "setup": ("the guided first set-up: camera, button, key, broker, phone", """\
+Asks, tries and shows: the place, the camera (numbers, no picture), the button,
+who can open clips, the broker, the first phone, a test alert. Each change is
+shown before it is made. It can be left at any time and goes on from there. A
+STEP that is named is done again.
+
+examples:
+  doorstep setup
+  doorstep setup camera button         (these two, again)
+  doorstep setup --example > answers.toml
+  doorstep setup --answers answers.toml --dry-run"""),
     "run": ("watch and tell on this machine, until Ctrl-C", """\
 Starts see, tell and keep as children and restarts the one that dies. With no
 broker configured it starts one for this machine only. Without pins for a button
@@ -126,42 +139,7 @@ examples:
 examples:
   doorstep demo
   doorstep demo --source auto   (the camera at hand instead of the porch)"""),
-    "key new": ("make the key that opens clips, on your own computer", """\
-An age identity, as age-keygen makes it; any age program can use it. FILE is
-doorstep/identity.txt in your configuration folder if left out. Its public
-half goes into doorstep.toml on the device; the key itself never does.
-
-examples:
-  doorstep key new
-  doorstep key new --print key.svg   (a page for the drawer with the deeds)"""),
-    "clips list": ("what clips there are, and what was signed of them", """\
-DIR is a copy of the folder clips on the device. Only statements are read;
-verify reads the clips too.
-
-example:
-  doorstep clips list clips/"""),
-    "clips open": ("turn a clip into a video, with your key", """\
-CLIP is a file, or its number in DIR. Of a clip that was cut short or damaged
-all that is authentic is given, what was lost is said, and the exit status is
-1. The picture is not encoded again.
-
-examples:
-  doorstep clips open clips/clip-000007.ts.age
-  doorstep clips open 7 clips/ -o visit.mp4 --identity key.txt
-  doorstep clips open 7 clips/ -o - | mpv -
-  age -d key.age | doorstep clips open 7 clips/ --identity -"""),
-    "clips verify": ("whether clips are whole, unaltered, and none is missing", """\
-Holds every clip against its signed statement and every statement against the
-one before it. Says whose clips they are: compare it with what was noted when
-the device was installed, or name that with --device.
-
-It cannot show that the newest clips were removed together with their
-statements, or the oldest; nor what was never recorded. A recording that a
-power cut ended has no statement. What is checked: CLIPS.md.
-
-examples:
-  doorstep clips verify clips/
-  doorstep clips verify clips/ --device SHA256:Zmh6rfhivXdsj8GLjp+OIAiX..."""),
+    **usage_owner.COMMANDS,
     "config example": ("print every setting with its default", """\
 example:
   doorstep config example > doorstep.toml"""),
@@ -187,7 +165,7 @@ def parser(runs: Mapping[str, Run], word: str = "") -> argparse.ArgumentParser:
         subs[name] = groups[first].add_parser(last, help=words, description=f"{words[0].upper()}{words[1:]}.",
                                              epilog=detail, formatter_class=argparse.RawDescriptionHelpFormatter)
         subs[name].set_defaults(run=runs[name])
-    for name in ("run", "see", "tell", "keep", "walk"):
+    for name in ("setup", "run", "see", "tell", "keep", "walk"):
         subs[name].add_argument("--config", type=Path, metavar="FILE", help="doorstep.toml (see: doorstep --help)")
     for name, option in (("see", "--tell-fd"), ("tell", "--events-fd")):
         subs[name].add_argument(option, type=int, help=argparse.SUPPRESS)  # an end of a pair, from `doorstep run`
@@ -208,6 +186,7 @@ def parser(runs: Mapping[str, Run], word: str = "") -> argparse.ArgumentParser:
                                 help="its doorstep.toml (default %(default)s)")
         subs[name].add_argument("--json", action="store_true", help="one JSON document")
     subs["verify"].add_argument("--pid", type=int, metavar="PID", help="the doorstep run to look at, by its process id")
+    _add_setup(subs["setup"])
     _add_replay(subs["replay"])
     subs["walk"].add_argument("--source", choices=("porch", "auto", "picamera2", "v4l2", "file"),
                               help="where frames come from (default: as configured)")
@@ -216,7 +195,7 @@ def parser(runs: Mapping[str, Run], word: str = "") -> argparse.ArgumentParser:
                               help="where frames come from (default porch: no camera is opened unasked)")
     subs["demo"].add_argument("--forever", action="store_true", help="go on until Ctrl-C")
     subs["config check"].add_argument("file", type=Path, metavar="FILE")
-    _add_owners(subs)
+    usage_owner.add(subs)
     if word not in {name.split()[0] for name in COMMANDS}:  # no process shall load anything of the broker's
         from broker.usage import add
 
@@ -224,23 +203,17 @@ def parser(runs: Mapping[str, Run], word: str = "") -> argparse.ArgumentParser:
     return whole
 
 
-def _add_owners(subs: Mapping[str, argparse.ArgumentParser]) -> None:
-    new, opens = subs["key new"], subs["clips open"]
-    new.add_argument("file", type=Path, nargs="?", metavar="FILE", help="where the key goes; - only shows it")
-    new.add_argument("--print", type=Path, metavar="SVG", dest="paper", help="also write a page to print")
-    new.add_argument("--qr", action="store_true", help="also show the secret key as a QR code, here in the terminal")
-    new.add_argument("--here", action="store_true", help="make it even where this looks like the device")
-    opens.add_argument("clip", metavar="CLIP")
-    opens.add_argument("folder", type=Path, nargs="?", metavar="DIR")
-    opens.add_argument("--identity", type=Path, metavar="KEY",
-                       help="your key, - for standard input (default: where key new put it)")
-    opens.add_argument("-o", dest="output", type=Path, metavar="FILE",
-                       help="the MP4 (default: the clip's name, in this folder), or - for the stream as recorded")
-    opens.add_argument("--force", action="store_true", help="overwrite FILE")
-    for name in ("clips list", "clips verify"):
-        subs[name].add_argument("folder", type=Path, metavar="DIR")
-        subs[name].add_argument("--json", action="store_true", help="one JSON line a clip")
-    subs["clips verify"].add_argument("--device", metavar="FINGERPRINT", help="whose clips they must be")
+def _add_setup(setup: argparse.ArgumentParser) -> None:
+    setup.add_argument("steps", nargs="*", metavar="STEP", type=_step, help=f"only these: {', '.join(SETUP_STEPS)}")
+    setup.add_argument("--answers", type=Path, metavar="FILE", help="take the answers from this file, and ask nobody")
+    setup.add_argument("--dry-run", action="store_true", help="with --answers: show what would be done, and do nothing")
+    setup.add_argument("--example", action="store_true", help="print a file of answers, each with its default")
+
+
+def _step(text: str) -> str:
+    if text not in SETUP_STEPS:
+        raise argparse.ArgumentTypeError(f"{text} is none; they are: {', '.join(SETUP_STEPS)}")
+    return text
 
 
 def _add_replay(replay: argparse.ArgumentParser) -> None:

@@ -73,7 +73,7 @@ CHECKS: tuple[Check, ...] = (
     Check(HISTORY, "what tell has open for writing lies in memory", "/proc/PID/fdinfo and mountinfo",
           looks.tell_writes),
     Check(HISTORY, "what they say is in no log on a disk", "/var/log/journal", looks.journals, installed=True),
-    Check(CONFINED, "see has no device open but cameras", "/proc/PID/fd", looks.devices("see")),
+    Check(CONFINED, "see has no device open but its camera or sensor", "/proc/PID/fd", looks.devices("see")),
     Check(CONFINED, "nothing else is open in any of them", "/proc/PID/fd", looks.unknown),
     Check(CONFINED, "each call to the kernel is filtered twice", "Seccomp in /proc/PID/task/*/status", looks.filtered),
     Check(CONFINED, "no program can give them a power", "NoNewPrivs in /proc/PID/task/*/status", looks.no_new),

@@ -13,7 +13,7 @@ from pathlib import PurePath
 from device.config import is_loopback
 from device.verify_facts import LISTENS, MAPPED, Facts, Held, Kind, Owned, Process
 from device.verify_proc import HOUSE
-from device.verify_units import GROUPS, LINKS, SETTINGS
+from device.verify_units import GROUPS, LINKS, SENSOR, SETTINGS
 
 Look = Callable[[Facts], list[str]]
 
@@ -26,13 +26,16 @@ _NO_ROOT = "needs root"
 NETWORK = frozenset({"_ssl", "libssl"})
 PICTURES = frozenset({"libavcodec", "libavformat", "libavdevice", "libcamera", "libcamera_base", "_libcamera",
                        "_multiarray_umath", "cv2"})  # FFmpeg, libcamera, numpy, OpenCV
-_FAMILIES = {"see": {"unix"}, "camera": {"unix", "netlink 15"}, "keep": {"unix"}}  # 15: what the kernel says of devices
+_FAMILIES = {"see": {"unix"}, "camera": {"unix", "netlink 15"}, "sensor": {"unix"},
+             "keep": {"unix"}}  # 15: what the kernel says of devices
 _DEVICES = {"see": set[str](), "camera": {"video4linux", "media", "dma_heap", "/dev/udmabuf"},
-            "tell": set[str](), "keep": {"gpiochip"}}
+            "sensor": {"gpiochip"}, "tell": set[str](), "keep": {"gpiochip"}}
 _HARMLESS = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}
 _TERMINALS = {"tty", "pts", "/dev/tty", "/dev/console", "/dev/vc/0", "ttyS", "ttyAMA"}
 _OTHER = ("anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[timerfd]")
-_OTHER_OWN = {"camera": ("/dmabuf:", "anon_inode:dmabuf", "anon_inode:[request]"), "keep": ("anon_inode:gpio",)}
+_OTHER_OWN = {"camera": ("/dmabuf:", "anon_inode:dmabuf", "anon_inode:[request]"), "sensor": ("anon_inode:gpio",),
+              "keep": ("anon_inode:gpio",)}
+_EYES = {"porch": "see", "file": "see", "pir": "sensor"}
 _STANDARD = (0, 1, 2)  # input, output and error: by hand they are the owner's terminal or file
 
 
@@ -50,8 +53,8 @@ def _held(facts: Facts, name: str, kind: Kind) -> list[Held]:
 
 
 def _role(facts: Facts, name: str) -> str:
-    """`see` with a real camera needs more than with a drawn one."""
-    return "camera" if name == "see" and facts.config.camera.source not in ("porch", "file") else name
+    """`see` with a real camera needs more than with a drawn one, and with a motion sensor other things."""
+    return _EYES.get(facts.config.camera.source, "camera") if name == "see" else name
 
 
 def _standard(facts: Facts, each: Held) -> bool:
@@ -89,7 +92,9 @@ def _written(facts: Facts, name: str, may: Callable[[Held], bool]) -> list[str]:
 
 
 def see_writes(facts: Facts) -> list[str]:
-    return _written(facts, "see", lambda _: False)
+    """With a sensor, lgpio has a pipe to itself in memory."""
+    pipe = "/.lgd-nfy" if _role(facts, "see") == "sensor" else None
+    return _written(facts, "see", lambda each: pipe is not None and pipe in each.name and each.in_memory)
 
 
 def keep_writes(facts: Facts) -> list[str]:
@@ -141,7 +146,7 @@ def accounts(facts: Facts) -> list[str]:
     found = []
     for name in HOUSE:
         process, own = _process(facts, name), f"doorstep-{name}"
-        more = set(process.groups) - {own} - GROUPS[name]
+        more = set(process.groups) - {own} - GROUPS["sensor" if _role(facts, name) == "sensor" else name]
         found += [f"{name} runs as {process.user}"] if process.user != own else []
         found += [f"{name} is in {group}" for group in sorted(more)]
     return found
@@ -169,8 +174,8 @@ def no_network(name: str) -> Look:
 
 def units(facts: Facts) -> list[str]:
     found = []
-    for name, settings in SETTINGS.items():
-        force = facts.units.get(name, {})
+    for name, shipped in SETTINGS.items():
+        settings, force = SENSOR if _role(facts, name) == "sensor" else shipped, facts.units.get(name, {})
         found += [f"doorstep-{name}: {key}={force.get(key, '?')}" for key, value in settings.items()
                   if sorted(force.get(key, "?").split()) != sorted(value.split())]
     return found

@@ -44,11 +44,15 @@ SETTINGS: dict[str, dict[str, str]] = {
     "see": {**_ALL, "User": "doorstep-see", "PrivateNetwork": "yes", "IPAddressAllow": "",
             "RestrictAddressFamilies": "AF_UNIX AF_NETLINK",
             "DeviceAllow": f"{_CLOCK} char-video4linux rw char-media rw char-dma_heap rw"},
-    "tell": {**_ALL, "User": "doorstep-tell", "PrivateDevices": "yes", "ProcSubset": "pid"},
+    "tell": {**_ALL, "User": "doorstep-tell", "DeviceAllow": _CLOCK, "ProcSubset": "pid"},
     "keep": {**_ALL, "User": "doorstep-keep", "PrivateNetwork": "yes", "IPAddressAllow": "",
              "RestrictAddressFamilies": "AF_UNIX", "DeviceAllow": f"{_CLOCK} char-gpiochip rw",
              "StateDirectoryMode": "0700"},
 }
+
+# `see` with a motion sensor: what deploy/systemd/see-pir.conf makes of it.
+SENSOR: dict[str, str] = {**SETTINGS["see"], "RestrictAddressFamilies": "AF_UNIX",
+                          "DeviceAllow": f"{_CLOCK} char-gpiochip rw"}
 
 # Who may do what with the sockets between the processes: mode, user, group. The group is the sender's.
 LINKS: dict[str, tuple[int, str, str]] = {
@@ -61,6 +65,7 @@ LINKS: dict[str, tuple[int, str, str]] = {
 
 GROUPS: dict[str, frozenset[str]] = {  # besides its own
     "see": frozenset({"video"}),
+    "sensor": frozenset({"gpio"}),
     "tell": frozenset(),
     "keep": frozenset({"gpio"}),
 }

@@ -8,32 +8,44 @@ from pathlib import Path
 
 import pytest
 
+from tests import rig
+from tests.rabbit.rig import RABBIT, Ports, Rabbit
 from tests.rig import Mosquitto, Phone
+
+BROKERS = ["mosquitto", *(["rabbitmq"] if RABBIT in os.environ else [])]  # make test-rabbit
 
 looks_inside = pytest.mark.skipif(os.getuid() != 0, reason="only root may look into a confined process")
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A real Mosquitto on loopback."""
-    with Mosquitto(tmp_path) as broker:
-        yield broker
+@pytest.fixture(scope="session")
+def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
+    """One RabbitMQ for all tests: it takes seconds to start."""
+    with rig.in_memory() as folder, Ports(folder) as ports, Rabbit(ports) as node:
+        yield node
+
+
+@pytest.fixture(params=BROKERS)
+def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mosquitto | Rabbit]:
+    """A real broker on loopback that remembers nothing: what the product tells, it tells any of them."""
+    if request.param == "mosquitto":
+        with Mosquitto(tmp_path) as broker:
+            yield broker
+    else:
+        rabbit: Rabbit = request.getfixturevalue("rabbit")
+        rabbit.forget(*rig.TOPICS)
+        yield rabbit
 
 
 @pytest.fixture
-def phone(broker: Mosquitto) -> Iterator[Phone]:
+def phone(broker: Mosquitto | Rabbit) -> Iterator[Phone]:
     """A subscriber to everything that Doorstep may say."""
-    with Phone(broker.port) as phone:
+    with Phone(broker.port, speaks_5=broker.speaks_5) as phone:
         yield phone
 
 
 @pytest.fixture(autouse=True)
 def runtime_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A runtime directory of the test's own, in memory as on a device."""
-    import shutil
-    import tempfile
-
-    folder = Path(tempfile.mkdtemp(prefix="doorstep-test-", dir="/dev/shm"))
-    monkeypatch.setenv("RUNTIME_DIRECTORY", str(folder))
-    yield folder
-    shutil.rmtree(folder)
+    with rig.in_memory() as folder:
+        monkeypatch.setenv("RUNTIME_DIRECTORY", str(folder))
+        yield folder

@@ -1,16 +1,19 @@
 """`doorstep` on gpiozero's own mock pins, and the finger and the eye that a test has on them.
 
 As a program it runs the command line with the mock pins in the place of a board's; for `run` it does so in `keep`.
-A test moves the finger through a Unix socket at the path in FINGER.
+A test moves the finger through a Unix socket at the path in FINGER, and the wall clock of all three by the file in CLOCK.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 import socket
+import struct
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
@@ -56,15 +59,14 @@ class Finger:
         self._do("break")
 
 
-def _serve(listener: socket.socket) -> None:
+def _serve(listener: socket.socket, opened: threading.Event) -> None:
     class BrokenPin(MockPin):
         """A pin whose level cannot be changed any more."""
 
         def _set_state(self, value: bool) -> None:
             pass
 
-    while Device.pin_factory.pin(BUTTON).when_changed is None:  # a touch before there is a button is none
-        time.sleep(0.01)
+    opened.wait()  # a touch before there is a button is none; and two who ask at once for a pin would get two
     while True:
         talk, _ = listener.accept()
         with talk:
@@ -94,31 +96,46 @@ def _looks(led: MockPin) -> str:
     return "slow" if len(led.states) > 1 else "on" if led.state else "off"
 
 
-def _set_back(seconds: float) -> None:
-    """Have the wall clock be wrong, as on a Pi that has no battery for it."""
-    from device.keep import clip
+def _move_clock(ahead_s: Callable[[], float]) -> None:
+    """Have the wall clock be wrong, as on a Pi that has no battery for it. What the kernel dates stays as it is."""
+    true_s = time.time
+    time.time = lambda: true_s() + ahead_s()
+    if sys.argv[1] == "keep":
+        from device.keep import clip
 
-    class Wrong(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Wrong:
-            return super().now(tz) - timedelta(seconds=seconds)
+        class Wrong(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> Wrong:
+                return super().now(tz) + timedelta(seconds=ahead_s())
 
-    clip.datetime = Wrong
+        clip.datetime = Wrong
+
+
+def _follow(path: str) -> Callable[[], float]:
+    """Return what reads the seconds that a test has written there, without a call that confinement would refuse."""
+    with Path(path).open("rb") as file:
+        page = mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ)
+    return lambda: struct.unpack("d", page)[0]
 
 
 def _serve_confined(path: str) -> None:
     """Move the finger from within: open the way to it now, and start its thread once threads are confined as `keep` is."""
     from device import sandbox
 
-    listener, give_up = socket.socket(socket.AF_UNIX), sandbox.give_up
+    listener, give_up, shut, opened = socket.socket(socket.AF_UNIX), sandbox.give_up, sandbox.shut, threading.Event()
+    Path(path).unlink(missing_ok=True)  # of a keep that was killed
     listener.bind(path)
     listener.listen()
 
     def give_up_and_serve(*arguments: Any) -> None:
         give_up(*arguments)
-        threading.Thread(target=_serve, args=(listener,), daemon=True).start()
+        threading.Thread(target=_serve, args=(listener, opened), daemon=True).start()
 
-    sandbox.give_up = give_up_and_serve
+    def shut_and_open(*arguments: Any) -> None:
+        shut(*arguments)  # once the panel is open
+        opened.set()
+
+    sandbox.give_up, sandbox.shut = give_up_and_serve, shut_and_open
 
 
 def main() -> int:
@@ -127,11 +144,13 @@ def main() -> int:
     if sys.argv[1] == "run":
         from device import run
 
-        run.House.modules = {"keep": "tests.finger"}
-    else:
+        run.House.modules = dict.fromkeys(("see", "tell", "keep") if "CLOCK" in os.environ else ("keep",), "tests.finger")
+    elif "CLOCK" in os.environ:
+        _move_clock(_follow(os.environ["CLOCK"]))
+    elif "CLOCK_BACK_S" in os.environ:
+        _move_clock(lambda: -float(os.environ["CLOCK_BACK_S"]))
+    if sys.argv[1] == "keep":
         Device.pin_factory = MockFactory()
-        if "CLOCK_BACK_S" in os.environ:
-            _set_back(float(os.environ["CLOCK_BACK_S"]))
         _serve_confined(os.environ["FINGER"])
     return cli.main(sys.argv[1:])
 

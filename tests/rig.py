@@ -11,9 +11,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -23,9 +26,22 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from broker.names import RIGHTS, Role
 from device.messages import KeepToTell, SeeToTell, Sender, pair
 
 PATIENCE_S = 20.0  # an idle machine needs a tenth; a busy one must not make a test lie
+
+TOPICS = [topic.format(door="front-door") for access, topic in RIGHTS[Role.DEVICE] if access == "write"]
+
+
+@contextmanager
+def in_memory() -> Iterator[Path]:
+    """A folder on tmpfs."""
+    folder = Path(tempfile.mkdtemp(prefix="doorstep-test-", dir="/dev/shm"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
 
 
 def until(true: Callable[[], object], what: str | Callable[[], str], most_s: float = PATIENCE_S) -> None:
@@ -44,8 +60,16 @@ def free_port() -> int:
         return port
 
 
+def answers(port: int, host: str = "127.0.0.1") -> bool:
+    """Whether somebody listens there."""
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
 class Mosquitto:
     """A real broker on loopback that can be stopped and started again on the same port."""
+
+    speaks_5 = True
 
     def __init__(self, folder: Path, *lines: str, host: str = "127.0.0.1") -> None:
         self.port = free_port()
@@ -73,8 +97,7 @@ class Mosquitto:
     def _answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return answers(self.port)
 
     def stop(self) -> None:
         if self.process is not None:
@@ -108,20 +131,25 @@ class Phone:
 
     port: int
     topics: tuple[str, ...] = ("doorstep/#", "homeassistant/#")
+    speaks_5: bool = True  # whether the broker does
     got: list[Got] = field(default_factory=list)
     client: mqtt.Client = field(init=False)
     _ready: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
-        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"phone-{id(self)}",
-                                  protocol=MQTTProtocolVersion.MQTTv5)
+        protocol = MQTTProtocolVersion.MQTTv5 if self.speaks_5 else MQTTProtocolVersion.MQTTv311
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"phone-{uuid.uuid4().hex[:8]}", protocol=protocol,
+                                  clean_session=None if self.speaks_5 else False)
         session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's is not annotated
         session.SessionExpiryInterval = 3600
         self.client.on_connect = lambda client, *_: client.subscribe([(topic, 1) for topic in self.topics])
         self.client.on_subscribe = lambda *_: self._ready.set()
         self.client.on_message = self._take
         self.client.reconnect_delay_set(1, 1)
-        self.client.connect("127.0.0.1", self.port, clean_start=False, properties=session)
+        if self.speaks_5:
+            self.client.connect("127.0.0.1", self.port, clean_start=False, properties=session)
+        else:
+            self.client.connect("127.0.0.1", self.port)
         self.client.loop_start()
         assert self._ready.wait(PATIENCE_S)
         return self
@@ -135,6 +163,10 @@ class Phone:
         self.client.disconnect()
         self.client.loop_stop()
         self.client = None  # type: ignore[assignment]  # paho closes its wake-up sockets when it is collected
+
+    def latecomer(self) -> Phone:
+        """A phone that comes only now. RabbitMQ gives what it remembers only to who asks for it by name."""
+        return Phone(self.port, (*self.topics, *TOPICS), self.speaks_5)
 
     def said(self, leaf: str) -> list[str]:
         """All payloads on the topic that ends in `leaf`, oldest first."""

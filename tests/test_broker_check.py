@@ -13,6 +13,7 @@ from broker import book as books
 from broker import check as check_module
 from broker.check import Finding, check
 from broker.configuration import TLS_1_2_CIPHERS
+from broker.visitor import BROKE_OFF, Visitor
 from tests.broker_rig import House
 from tests.rig import doorstep
 
@@ -109,6 +110,14 @@ def test_a_broker_that_does_not_run_is_no_good_broker(house: House) -> None:
     """Nothing was refused where nobody was asked."""
     house.stop()
     assert bad(house) == {"Mosquitto", "with the authority, as localhost", "with the authority, as 127.0.0.1", "the rest"}
+
+
+def test_a_name_that_is_not_known_here_is_said_and_the_rest_is_tried_by_another(house: House) -> None:
+    """Phones may find `pi.local` where the machine itself does not; and what was not tried has not been refused."""
+    book = dataclasses.replace(books.load(house.root), hosts=("door.invalid", "127.0.0.1"))
+    assert {finding.what for finding in check(house.root, book, NOW) if not finding.good} == {"with the authority, as door.invalid"}
+    with Visitor("door.invalid", house.port, None) as outside:
+        assert outside.publish("doorstep/check/alert", b"x" * 4096) == outside.received != BROKE_OFF
 
 
 def test_memory_on_a_disk_a_swap_file_and_an_old_certificate_are_found(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

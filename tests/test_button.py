@@ -19,7 +19,7 @@ from device.tell.discovery import discovery
 from device.tell.lasting import FAULT_AGAIN_AFTER_S, Lasting
 from device.tell.outbox import MOST, Outbox
 from device.tell.policy import Policy
-from device.tell.words import PAYLOAD_MOST_BYTES, PHRASE, Alert, Status, Words
+from device.tell.words import ENGLISH, PAYLOAD_MOST_BYTES, Alert, Status, Words
 
 R, E, F, G = KeepToTell.RECORDING_STARTED, KeepToTell.RECORDING_ENDED, KeepToTell.RECORDING_FAILED, KeepToTell.RECORDING
 P, Q, S, X, K = KeepToTell.PAUSED, KeepToTell.RESUMED, KeepToTell.STORAGE_LOW, KeepToTell.FAULT, KeepToTell.ALIVE
@@ -156,7 +156,7 @@ def test_no_sequence_leaves_the_closed_vocabulary(words: list[tuple[Message, flo
     for word, gap_s in words:
         now_s += gap_s
         for alert in policy.on(word, now_s) + policy.tick(now_s):
-            assert say.alert(alert, 0).payload == PHRASE[alert].format(place=place)
+            assert say.alert(alert, 0).payload == ENGLISH.phrases[alert].format(place=place)
         assert policy.status in {*Status, None}
         assert policy.recording in {True, False, None}
 

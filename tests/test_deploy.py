@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -82,7 +83,7 @@ def test_inv_see_has_no_network_and_the_kernel_says_so() -> None:
 def test_inv_tell_has_no_camera_and_the_kernel_says_so() -> None:
     """Nor any other device, nor the recordings, nor the ear of the service manager's clients."""
     tell = SERVICES["tell"]
-    assert tell["PrivateDevices"] == ["yes"]
+    assert tell["DevicePolicy"] == ["closed"]
     assert "DeviceAllow" not in tell
     assert "-/var/lib" in " ".join(tell["InaccessiblePaths"]).split()
     assert all(service["TemporaryFileSystem"] == ["/run:ro"] for service in SERVICES.values())  # and with it D-Bus
@@ -195,8 +196,40 @@ def test_a_refusal_says_what_to_do(options: tuple[str, ...], words: str) -> None
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is missing; try: sudo apt install shellcheck")
-@pytest.mark.parametrize("script", [INSTALL, *sorted((ROOT / "tests").rglob("*.sh"))], ids=lambda path: path.name)
+@pytest.mark.parametrize("script", sorted(path for folder in ("deploy", "tests") for path in (ROOT / folder).rglob("*.sh")), ids=str)
 def test_shell_scripts_have_no_known_mistakes(script: Path) -> None:
     """They run as root."""
-    done = subprocess.run(["shellcheck", "--severity=warning", script], capture_output=True, text=True, check=False)
+    done = subprocess.run(["shellcheck", "-x", "--severity=warning", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is missing; try: sudo apt install shellcheck")
+@pytest.mark.parametrize("name", ["postinst", "prerm", "postrm"])
+def test_the_packages_scripts_have_no_known_mistakes(name: str) -> None:
+    """Nor these, which begin with what they share with the installer."""
+    text = (ROOT / "deploy" / "parts.sh").read_text() + (ROOT / "deploy" / "deb" / name).read_text()
+    done = subprocess.run(["shellcheck", "--shell=bash", "--severity=warning", "-"], input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_unit_and_setting_has_its_place_in_the_one_list() -> None:
+    """What installer and package lay is the same, and nothing of it is forgotten by either."""
+    rows = [line.split() for line in re.search(r'^layout="\n(.*?)^"', (ROOT / "deploy" / "parts.sh").read_text(), re.MULTILINE | re.DOTALL)[1].splitlines()]
+    assert sorted(file for file, _, _ in rows) == sorted(
+        [f"systemd/{path.name}" for path in UNITS.iterdir()] + [path.name for path in UNITS.parent.iterdir() if path.suffix in (".service", ".timer", ".conf")])
+    assert all(kind in ("every", "broker", "mosquitto", "pir", "owner") for _, _, kind in rows)
+    services = re.search(r'^services="(.*?)"', (ROOT / "deploy" / "parts.sh").read_text(), re.MULTILINE | re.DOTALL)[1].split()
+    assert sorted(services) == sorted(path.name for path in UNITS.iterdir() if path.suffix in (".target", ".socket", ".service"))
+
+
+def test_every_library_of_a_device_is_pinned_as_new_as_it_must_be() -> None:
+    """A package made of an older list would break at somebody's door."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    floors = dict(line.split(">=") for line in project["dependencies"] + project["optional-dependencies"]["device"])
+    text = (ROOT / "deploy" / "lock.txt").read_text()
+    pinned = dict(re.findall(r"^(\S+)==(\S+) ", text, re.MULTILINE))
+    assert "numpy" not in pinned  # apt's
+    for name in set(floors) - {"numpy"}:
+        assert [int(part) for part in pinned[name].split(".")[:2]] >= [int(part) for part in floors[name].split(".")[:2]], name
+    for block in re.split(r"\n(?=\S)", text)[1:]:
+        assert re.fullmatch(r"\S+==\S+( \\\n    --hash=sha256:[0-9a-f]{64})+\n?", block), block

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import socket
@@ -24,12 +25,13 @@ from tests.rig import Mosquitto, Phone, Teller, plain, until
 
 WORDS = Words("front-door", "front door")
 CONNACK_5 = bytes((0x20, 3, 0, 0, 0))
+CONNACK_311 = bytes((0x20, 2, 0, 0))
 QUICK = "[alerts]\ncooldown_s = 0"
 
 
 @contextmanager
-def stand_in(answer: Callable[[socket.socket], None]) -> Iterator[Broker]:
-    """A broker that does with each connection what `answer` does, on a port of its own."""
+def stand_in(answer: Callable[[socket.socket], None], greetings: list[bytes] | None = None) -> Iterator[Broker]:
+    """A broker that does with each connection what `answer` does, on a port of its own, and keeps the `greetings`."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
         over = threading.Event()
@@ -43,7 +45,7 @@ def stand_in(answer: Callable[[socket.socket], None]) -> Iterator[Broker]:
                 with client:
                     client.settimeout(5)
                     try:
-                        client.recv(4096)
+                        (greetings if greetings is not None else []).append(client.recv(4096))
                         answer(client)
                     except OSError:
                         continue  # it hung up on us
@@ -94,6 +96,28 @@ def test_no_packet_ends_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
         assert done.wait(60)
         wait_for(link, got, lambda got: got[-1].news is News.CONNECTED)
         assert link._thread.is_alive()
+
+
+def test_a_broker_that_breaks_off_at_mqtt_5_is_greeted_in_3_1_1_and_after_a_connection_that_held_in_5_again(
+    monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RabbitMQ 3 does so. And a broker with 5 that was busy once must not cost all later alerts their expiry."""
+    asked: list[int] = []
+    monkeypatch.setattr(link_module, "retry_after_s", lambda tries, _jitter: asked.append(tries) or 0.01)
+    greetings: list[bytes] = []
+
+    def version(greeting: bytes) -> int:
+        return greeting[greeting.index(b"MQTT") + 4]
+
+    def answer(client: socket.socket) -> None:
+        if version(greetings[-1]) == 4:
+            client.sendall(CONNACK_311)
+
+    with stand_in(answer, greetings) as broker, linked(dataclasses.replace(broker, mqtt_version="auto")) as (link, got):
+        wait_for(link, got, lambda got: [report.news for report in got].count(News.CONNECTED) >= 2)
+        assert "broke off at our greeting" in got[0].reason
+    assert [version(greeting) for greeting in greetings][:4] == [5, 4, 5, 4]
+    assert asked[:3] == [1, 2, 1], "after a long outage 3.1.1 is not a minute later than 5"
 
 
 def test_a_broker_that_does_not_acknowledge_is_left_and_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from device.config import Config
 from device.errors import ConfigError
 from device.runtime import is_memory, runtime_folder
-from device.tell.desk import Desk
+from device.tell.desk import READ_AFTER_S, Desk
 from device.tell.outbox import MOST, Outbox
-from device.tell.words import PAYLOAD_MOST_BYTES, PHRASE, Alert, Publish, Status, Words, late_words
+from device.tell.words import ENGLISH, PAYLOAD_MOST_BYTES, Alert, Publish, Status, Words, late_words
 
 WORDS = Words("front-door", "front door")
 
@@ -138,7 +138,7 @@ def test_only_status_and_discovery_are_retained() -> None:
 
 def test_every_alert_has_its_phrase() -> None:
     """A table with a hole would be a crash at three in the morning."""
-    assert set(PHRASE) == set(Alert)
+    assert set(ENGLISH.phrases) == set(Alert)
 
 
 def _drain(desk: Desk, now_s: float = 0.0) -> list[Publish]:
@@ -272,3 +272,15 @@ def test_a_state_that_waited_for_its_pace_is_the_latest_and_a_goodbye_does_not_w
     say(2.0)
     assert ("status", "offline") in said
     assert desk.idle
+
+
+def test_motion_is_said_again_when_home_assistant_has_read_the_document() -> None:
+    """It is not remembered: a Home Assistant that has just learned of the door would show "unknown" until somebody comes."""
+    desk = Desk(Words("front-door", "front door"), Outbox(None, 0.0))
+    desk.set_motion(False)
+    _drain(desk)
+    assert desk.next(READ_AFTER_S / 2) is None
+    again = desk.next(READ_AFTER_S)
+    assert again is not None and (again.topic, again.payload) == ("doorstep/front-door/motion", "OFF")
+    desk.acknowledged()
+    assert desk.next(READ_AFTER_S * 10) is None

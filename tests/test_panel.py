@@ -9,12 +9,13 @@ import select
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gpiozero import Device
+from gpiozero import Device, mixins
 from gpiozero.pins.mock import MockFactory
 
 from device.config import Recording
@@ -147,6 +148,24 @@ def test_inv_button_opens_the_gate_not_a_pin_that_was_low_at_the_start(pins: Moc
     with contextlib.closing(GpioPanel(17, 27, None)) as panel:
         pins.pin(17).drive_high()
         assert list(panel.touches()) == []
+        pins.pin(17).drive_low()
+        pins.pin(17).drive_high()
+        assert list(panel.touches()) == [Touch.PRESS]
+
+
+def test_a_touch_while_the_button_is_being_made_is_none_and_leaves_it_whole(
+    pins: MockFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gpiozero listens to the pin before its own parts are there; its thread would end of it, and the button with it."""
+    made = mixins.HoldThread
+
+    def touched(button: object) -> threading.Thread:
+        pins.pin(17).drive_low()
+        return made(button)
+
+    monkeypatch.setattr(mixins, "HoldThread", touched)
+    with contextlib.closing(GpioPanel(17, 27, None)) as panel:
+        pins.pin(17).drive_high()
         pins.pin(17).drive_low()
         pins.pin(17).drive_high()
         assert list(panel.touches()) == [Touch.PRESS]

@@ -62,12 +62,13 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Door:
-    """The real `doorstep run` on the film, with mock pins in its `keep`."""
+    """The real `doorstep run` on the film, or on the porch, with mock pins in its `keep`."""
 
-    def __init__(self, folder: Path, film: Path, port: int, *recording: str, prefix: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, film: Path | None, port: int, *recording: str, prefix: tuple[str, ...] = ()) -> None:
         self.folder, self.clips = folder, folder / "state" / "clips"
+        camera = f'source = "file"\npath = "{film}"' if film else 'source = "porch"'
         (folder / "doorstep.toml").write_text(
-            f'[camera]\nsource = "file"\npath = "{film}"\n[alerts]\ncooldown_s = 1\n' + plain(port)
+            f"[camera]\n{camera}\n[alerts]\ncooldown_s = 1\n" + plain(port)
             + f'[recording]\nrecipients = ["{OWNER.to_public()}"]\nfolder = "state"\npanel = "gpio"\n'
             "bitrate_mbit = 1\nlongest_s = 30\nbudget_mb = 100\nwidth_px = 320\nheight_px = 240\n" + "\n".join(recording))
         with (folder / "run.log").open("ab") as log:
@@ -109,7 +110,7 @@ class Door:
 
 
 @contextmanager
-def door(folder: Path, film: Path, port: int, *recording: str, prefix: tuple[str, ...] = ()) -> Iterator[Door]:
+def door(folder: Path, film: Path | None, port: int, *recording: str, prefix: tuple[str, ...] = ()) -> Iterator[Door]:
     standing = Door(folder, film, port, *recording, prefix=prefix)
     try:
         yield standing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -236,3 +237,8 @@ def test_the_demo_shows_what_the_phone_would_and_ends_by_itself() -> None:
     assert "phone: motion at front door" in done.stdout
     assert "All that was sent: " in done.stdout
     assert "\033[" not in done.stdout
+    readme = (Path(__file__).parent.parent / "README.md").read_text().partition("    Doorstep demo.")
+    promised = (readme[1] + readme[2]).split("\n\n")[0].splitlines()
+    shown = [re.sub(r"[ \d.]+ s ", "", line) for line in done.stdout.splitlines()]
+    for line in promised:
+        assert re.sub(r"[ \d.]+ s ", "", line.removeprefix("    ")) in shown, line

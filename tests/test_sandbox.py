@@ -137,20 +137,33 @@ def expected(letter: str, answer: str) -> bool:
 @pytest.mark.parametrize("role", ROLES)
 def test_inv_a_taken_process_stays_confined(role: str, scene: Scene) -> None:
     """A crafted picture, a hostile broker, a bug: whoever gets in gets no power that the process did not have."""
-    place, wrong = ROLES.index(role), {}
-    left = iter(ATTEMPTS.items())
+    place = ROLES.index(role)
+    assert unexpected(scene, role, scene.toml(role), {name: letters[place] for name, (_, letters) in ATTEMPTS.items()}) == {}
+    assert Path(str(scene.values["file"])).read_text() == "what is to be kept"
+
+
+def test_inv_a_taken_process_stays_confined_with_a_sensor_too(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instead of a camera it has the pins, and no way of video to `keep`: nothing else is more, and that is less."""
+    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
+    see = {name: letters[0] for name, (_, letters) in ATTEMPTS.items()}
+    letters = {**see, "have a pin do something": "W", "open a Unix packet socket": "R"}
+    assert unexpected(scene, "see", '[camera]\nsource = "pir"\n', letters) == {}
+
+
+def unexpected(scene: Scene, role: str, toml: str, letters: dict[str, str]) -> dict[str, str]:
+    """Try everything in a process that was taken over; return the answers that are not as its letter says."""
+    wrong, left = {}, iter(ATTEMPTS.items())
     attempt = next(left, None)
     while attempt is not None:
-        with Taken(scene.folder, role, scene.toml(role)) as taken:  # anew after each that ended it
+        with Taken(scene.folder, role, toml) as taken:  # anew after each that ended it
             answer = ""
             while attempt is not None and answer != "killed":
-                name, (code, letters) = attempt
+                name, (code, _) = attempt
                 answer = taken.runs(scene.code(code))
-                if not expected(letters[place], answer):
+                if not expected(letters[name], answer):
                     wrong[name] = answer
                 attempt = next(left, None)
-    assert wrong == {}
-    assert Path(str(scene.values["file"])).read_text() == "what is to be kept"
+    return wrong
 
 
 def test_calls_in_the_spelling_of_another_architecture_are_none(scene: Scene) -> None:

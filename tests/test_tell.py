@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from device.tell.words import EXPIRY_S, PAYLOAD_MOST_BYTES
 from tests.rig import Mosquitto, Phone, Teller, environment, free_port, plain, until
 
 QUICK = "[alerts]\ncooldown_s = 0"
+BACK_MOST_S = 90.0  # the longer the broker was away the rarer the retries, but one in a minute
 
 
 @pytest.fixture
@@ -37,6 +39,7 @@ def test_motion_is_told_in_the_owners_words_to_an_app_and_to_home_assistant(tell
 def test_an_alert_has_qos_1_is_never_retained_and_expires(teller: Teller, phone: Phone) -> None:
     """A retained motion would be a phantom alert at every reconnect, and a record."""
     with teller:
+        phone.wait("status", "watching")  # connected: motion that is over by then is an alert, and no state
         teller.sender.send(SeeToTell.MOTION_STARTED)
         phone.wait("motion", "ON")
         teller.sender.send(SeeToTell.MOTION_ENDED)
@@ -44,12 +47,12 @@ def test_an_alert_has_qos_1_is_never_retained_and_expires(teller: Teller, phone:
     for got in phone.got:
         assert got.qos == 1
         if got.leaf in ("alert", "event", "motion"):
-            assert got.expiry_s is not None and 0 < got.expiry_s <= EXPIRY_S
+            assert 0 < got.expiry_s <= EXPIRY_S if phone.speaks_5 else got.expiry_s is None
         if got.leaf != "config":
             assert len(got.payload.encode()) <= PAYLOAD_MOST_BYTES
-    with Phone(phone.port) as latecomer:
-        until(lambda: latecomer.said("config"), "the retained discovery")
-        assert {got.leaf for got in latecomer.got} == {"status", "config"}
+    with phone.latecomer() as latecomer:
+        until(lambda: latecomer.said("config") and latecomer.said("status"), lambda: f"what is retained; got {latecomer.got}")
+        assert {got.leaf for got in latecomer.got if got.retain} == {"status", "config"}, latecomer.got
 
 
 def test_discovery_is_a_document_that_names_only_the_contracts_topics(teller: Teller, phone: Phone) -> None:
@@ -91,6 +94,7 @@ def test_a_killed_tell_is_offline_by_its_last_will(teller: Teller, phone: Phone)
 def test_a_clean_stop_says_offline_and_ends_motion(teller: Teller, phone: Phone) -> None:
     """Home Assistant must not show motion for ever because somebody restarted the device."""
     with teller:
+        phone.wait("status", "watching")  # connected: motion that is over by then is an alert, and no state
         teller.sender.send(SeeToTell.MOTION_STARTED)
         phone.wait("motion", "ON")
         began_s = time.monotonic()
@@ -103,6 +107,7 @@ def test_a_clean_stop_says_offline_and_ends_motion(teller: Teller, phone: Phone)
 def test_inv_every_start_ends_when_see_falls_silent(teller: Teller, phone: Phone) -> None:
     """A see that died mid-motion leaves neither motion on nor the owner in the dark."""
     with teller:
+        phone.wait("status", "watching")  # connected: motion that is over by then is an alert, and no state
         teller.sender.send(SeeToTell.MOTION_STARTED)
         phone.wait("motion", "ON")
         teller.fall_silent()
@@ -125,12 +130,12 @@ def test_alerts_of_an_outage_arrive_in_order_and_say_how_late(teller: Teller, br
         teller.motion()
         time.sleep(6)  # lateness begins at 5 s
         broker.start()
-        until(lambda: len(phone.said("alert")) >= 3, lambda: f"all three alerts {phone.got} {teller.log.read_text()}", 30)
+        until(lambda: len(phone.said("alert")) >= 3, lambda: f"all three alerts {phone.got} {teller.log.read_text()}", BACK_MOST_S)
         teller.motion()
         until(lambda: len(phone.said("alert")) >= 4, "the next alert")
-    late = "motion at front door, less than a minute ago"
-    assert phone.said("alert") == ["motion at front door", late, late, "motion at front door"]
-    assert json.loads(phone.said("event")[1]) == {"event_type": "motion", "late": "less than a minute ago"}
+    late = json.loads(phone.said("event")[1])["late"]
+    assert re.fullmatch(r"less than a minute ago|\d min ago", late)  # RabbitMQ may take a minute to start
+    assert phone.said("alert") == ["motion at front door", *2 * [f"motion at front door, {late}"], "motion at front door"]
 
 
 def test_a_tell_that_is_killed_while_the_broker_is_gone_forgets_nothing(
@@ -149,9 +154,9 @@ def test_a_tell_that_is_killed_while_the_broker_is_gone_forgets_nothing(
         time.sleep(6)
         teller.start()
         broker.start()
-        until(lambda: len(phone.said("alert")) >= 3, "all three alerts", 30)
+        until(lambda: len(phone.said("alert")) >= 3, "all three alerts", BACK_MOST_S)
     assert [alert.split(",")[0] for alert in phone.said("alert")] == ["motion at front door"] * 3
-    assert phone.said("alert")[2].endswith(", less than a minute ago")
+    assert phone.said("alert")[2].endswith(" ago")
 
 
 def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1(tmp_path: Path) -> None:

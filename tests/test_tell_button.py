@@ -27,9 +27,9 @@ def teller(tmp_path: Path, broker: Mosquitto) -> Teller:
     return Teller(tmp_path, plain(broker.port, QUICK), button=True)
 
 
-def retained(port: int, *leaves: str) -> dict[str, str]:
+def retained(phone: Phone, *leaves: str) -> dict[str, str]:
     """What a phone learns that comes only now."""
-    with Phone(port) as latecomer:
+    with phone.latecomer() as latecomer:
         until(lambda: all(latecomer.said(leaf) for leaf in leaves), lambda: f"{leaves}; got {latecomer.got}")
         return {got.leaf: got.payload for got in latecomer.got}
 
@@ -42,7 +42,7 @@ def test_a_recording_is_told_in_words_and_stands_as_a_state_while_it_lasts(telle
         phone.wait("recording", "ON")
         phone.wait("alert", "recording at front door")
         phone.wait("event", '{"event_type":"recording"}')
-        late = retained(phone.port, "recording", "status", "config")
+        late = retained(phone, "recording", "status", "config")
         assert late["recording"] == "ON"
         assert set(late) == {"recording", "status", "config"}
         teller.press(ENDED, ALIVE)
@@ -78,6 +78,7 @@ def test_what_went_wrong_at_a_press_is_told(teller: Teller, phone: Phone, word: 
 def test_a_pause_is_said_is_no_dead_camera_and_ends(teller: Teller, phone: Phone) -> None:
     """Six seconds without a frame would be "no camera"; closed on purpose it is "paused"."""
     with teller:
+        phone.wait("status", "watching")  # connected: motion that is over by then is an alert, and no state
         teller.sender.send(SeeToTell.MOTION_STARTED)
         phone.wait("motion", "ON")
         teller.fall_silent()
@@ -139,7 +140,7 @@ def test_a_tell_that_restarts_learns_what_became_of_the_recording(teller: Teller
         teller.life = ALIVE
         teller.start()
         until(lambda: phone.said("recording")[-1] == "OFF", lambda: f"{phone.said('recording')}")
-    assert retained(phone.port, "recording")["recording"] == "OFF"
+    assert retained(phone, "recording")["recording"] == "OFF"
 
 
 def test_a_goodbye_says_nothing_of_a_recording_that_goes_on(teller: Teller, phone: Phone) -> None:

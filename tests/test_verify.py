@@ -22,12 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device import status, verify, verify_broker, verify_files, verify_proc
-from device.config import Broker, Config
+from device.config import Broker, Camera, Config
 from device.errors import DoorstepError
 from device.verify_checks import CHECKS, ELSEWHERE, Row, Verdict, judge
 from device.verify_facts import LISTENS, MAPPED, Clip, Facts, Held, Kind, Owned, Process, Trial
 from device.verify_held import parse_sockets
-from device.verify_units import LINKS, SETTINGS
+from device.verify_units import LINKS, SENSOR, SETTINGS
 from tests.broker_rig import House
 from tests.clips import Clips, video
 from tests.conftest import looks_inside
@@ -94,7 +94,7 @@ def test_a_see_that_is_somebody_elses_is_found_by_looking(tmp_path: Path, broker
         phone.wait("status", "no camera")
         rows = verified(house.pid)
     assert broken(rows) == {
-        "see has no socket but Unix", "see has no file open for writing", "see has no device open but cameras",
+        "see has no socket but Unix", "see has no file open for writing", "see has no device open but its camera or sensor",
         "nothing else is open in any of them", "each call to the kernel is filtered twice", "no program can give them a power",
         "they have no capability", *(["they leave no core dump"] if resource.getrlimit(resource.RLIMIT_CORE)[1] else []),
     }
@@ -131,11 +131,13 @@ def process(name: str, *groups: str, held: tuple[Held, ...]) -> Process:
                    frozenset(libraries), frozenset({"mnt", "user", "ipc", *({"net"} if name != "tell" else ())}), ("lo",))
 
 
+GOOD_CAMERA = Held(7, "/dev/video0", Kind.DEVICE, True, "video4linux")
+
 # A door as deploy/install.sh makes it, with a camera.
 GOOD = Facts(
     installed=True,
     config=Config(broker=Broker(host="broker.lan")),
-    processes={"see": process("see", "video", held=(Held(7, "/dev/video0", Kind.DEVICE, True, "video4linux"),
+    processes={"see": process("see", "video", held=(GOOD_CAMERA,
                                                     Held(8, "socket:[3]", Kind.SOCKET, True, "netlink 15"))),
                "tell": process("tell", held=(OUTBOX, TCP)),
                "keep": process("keep", "gpio", held=(CLIP, Held(7, "/dev/gpiochip0", Kind.DEVICE, True, "gpiochip")))},
@@ -157,6 +159,14 @@ def but(name: str, *more: Held, facts: Facts = GOOD, **changes: Any) -> Facts:
     """The good door, with more open in one process, or with another fact about it."""
     old = facts.processes[name]
     return replace(facts, processes={**facts.processes, name: replace(old, **{"held": (*(old.held or ()), *more), **changes})})
+
+
+# The same with a motion sensor and no camera.
+SENSING = replace(
+    GOOD, config=replace(GOOD.config, camera=Camera(source="pir")), units={**GOOD.units, "see": {**SENSOR, "IPAddressAllow": ""}},
+    processes={**GOOD.processes, "see": process(
+        "see", "gpio", held=(Held(7, "/dev/gpiochip0", Kind.DEVICE, True, "gpiochip"), Held(8, "anon_inode:gpio-line", Kind.OTHER, True),
+                             Held(9, "/run/doorstep-see/.lgd-nfy0", Kind.FILE, True, in_memory=True)))})
 
 
 def thread(**changes: str) -> Facts:
@@ -196,7 +206,8 @@ TAMPERED: dict[str, list[Facts]] = {
     "tell may reach this machine and the broker alone": [
         replace(GOOD, units={**GOOD.units, "tell": {**GOOD.units["tell"], "IPAddressAllow": allowed}})
         for allowed in ("127.0.0.0/8 0.0.0.0/0", "192.0.2.0/24", "192.0.2.6/32")],
-    "see has no file open for writing": [but("see", opened("/tmp/x")), but("see", opened("/tmp/x", number=MAPPED)),
+    "see has no file open for writing": [
+        but("see", opened("/tmp/x", number=3), facts=SENSING), but("see", replace(OUTBOX, in_memory=True), facts=SENSING), but("see", opened("/tmp/x")), but("see", opened("/tmp/x", number=MAPPED)),
                                          but("see", opened("/tmp/x", number=2)), but("see", OUTBOX)],
     "keep has none but recordings": [but("keep", opened("/var/lib/other")), but("keep", opened("/var/lib/doorstep-x/clip"))],
     "every clip is an age file": [replace(GOOD, clips=(Clip("clip-000002.ts.age", "holds plain MPEG-TS"),))],
@@ -206,7 +217,8 @@ TAMPERED: dict[str, list[Facts]] = {
         replace(GOOD, vault=(Owned("/var/lib/doorstep", 0o755, "doorstep-keep", "x"),))],
     "what tell has open for writing lies in memory": [but("tell", replace(OUTBOX, in_memory=False))],
     "what they say is in no log on a disk": [replace(GOOD, journals=("/var/log/journal/1.doorstep/system.journal",))],
-    "see has no device open but cameras": [but("see", opened("/dev/gpiochip0", kind=Kind.DEVICE, detail="gpiochip"))],
+    "see has no device open but its camera or sensor": [but("see", opened("/dev/gpiochip0", kind=Kind.DEVICE, detail="gpiochip")),
+                                                         but("see", GOOD_CAMERA, facts=SENSING)],
     "nothing else is open in any of them": [but(name, opened(f"anon_inode:{what}", kind=Kind.OTHER)) for name, what in
                                             (("see", "[io_uring]"), ("tell", "[pidfd]"), ("keep", "[userfaultfd]"))],
     "each call to the kernel is filtered twice": [thread(Seccomp="0"), thread(Seccomp_filters="1")],
@@ -216,11 +228,12 @@ TAMPERED: dict[str, list[Facts]] = {
     "nobody of their user can look into them": [but("tell", shows_memory=True)],
     "each has a user of its own, and one group more at most": [
         but("see", user="root"), but("tell", user="doorstep-see"), but("tell", groups=("doorstep-tell", "video")),
-        but("keep", groups=("doorstep-keep", "gpio", "video"))],
+        but("keep", groups=("doorstep-keep", "gpio", "video")), but("see", groups=("doorstep-see", "gpio")),
+        but("see", groups=("doorstep-see", "gpio", "video"), facts=SENSING)],
     "each has its own mounts, users and messages": [but("tell", own_spaces=frozenset({"mnt", "user"}))],
     "the settings of the units are in force": [
         replace(GOOD, units={**GOOD.units, name: {**GOOD.units[name], key: "other"}})
-        for name, settings in SETTINGS.items() for key in settings],
+        for name, settings in SETTINGS.items() for key in settings] + [replace(SENSING, units=GOOD.units), replace(GOOD, units=SENSING.units)],
     "nobody but root can change the settings": [replace(GOOD, settings=(Owned("x", mode, user, "root"),))
                                                 for mode, user in ((0o666, "root"), (0o664, "root"), (0o644, "doorstep-see"))],
     "no secret stands in the settings": [replace(GOOD, secrets_in_settings=("a private key",))],
@@ -238,6 +251,7 @@ def test_the_door_as_installed_is_good() -> None:
     """Else the table below would show nothing."""
     assert found(GOOD, Verdict.HOLDS) == {row.what for row in judge(GOOD)} == set(TAMPERED)
     assert {check.what for check in CHECKS} | {"broker: as nobody"} == set(TAMPERED)
+    assert found(SENSING, Verdict.HOLDS) == set(TAMPERED)
 
 
 @pytest.mark.parametrize("what", TAMPERED)
@@ -249,7 +263,7 @@ def test_each_fact_that_is_wrong_makes_its_row_fail_and_no_other(what: str) -> N
 
 
 @pytest.mark.parametrize(("unseen", "seen"), [
-    (but("see", held=None), {"see has no socket but Unix", "see has no file open for writing", "see has no device open but cameras",
+    (but("see", held=None), {"see has no socket but Unix", "see has no file open for writing", "see has no device open but its camera or sensor",
                              "nobody can change a process's settings in memory", "nothing else is open in any of them"}),
     (but("tell", libraries=None), {"tell has loaded no camera and no picture library"}),
     (but("keep", own_spaces=None), {"keep is in an empty network", "each has its own mounts, users and messages"}),
@@ -293,19 +307,38 @@ def test_every_promise_is_checked_or_named_with_the_test_that_shows_it() -> None
         assert f"inv_{promise.lower().replace('-', '_')}" in (ROOT / path).read_text(), path
 
 
+def in_force(lines: list[str]) -> dict[str, list[str]]:
+    """The settings of a unit, or of a unit and its drop-in: an empty value takes back what came before it."""
+    unit: dict[str, list[str]] = {}
+    for key, _, value in (line.partition("=") for line in lines if "=" in line and not line.startswith("#")):
+        unit[key] = [*unit.get(key, []), value] if value else []
+    return unit
+
+
+def test_with_a_sensor_they_are_those_of_the_unit_and_its_drop_in() -> None:
+    """Pins instead of cameras, and of everything else as much as before."""
+    unit = (ROOT / "deploy/systemd/doorstep-see.service").read_text().splitlines()
+    both = in_force([*unit, *(ROOT / "deploy/systemd/see-pir.conf").read_text().splitlines()])
+    assert both["SupplementaryGroups"] == ["gpio"]
+    assert both["DeviceAllow"] == ["char-gpiochip rw"]
+    assert both["RestrictAddressFamilies"] == [SENSOR["RestrictAddressFamilies"]]
+    changed = {key for key in both if both[key] != in_force(unit).get(key)}
+    assert changed == {"SupplementaryGroups", "DeviceAllow", "RestrictAddressFamilies", "ProcSubset", "RuntimeDirectory",
+                       "RuntimeDirectoryMode", "BindPaths"}
+    assert {key for key in SENSOR if SENSOR[key] != SETTINGS["see"][key]} == {"DeviceAllow", "RestrictAddressFamilies"}
+
+
 def test_the_settings_looked_for_are_those_of_the_units() -> None:
     """Whoever changes a unit is told to change this, too."""
-    ours = {"AmbientCapabilities": "", "IPAddressAllow": ""}  # systemd's defaults
+    ours = {"AmbientCapabilities": "", "IPAddressAllow": "", "DeviceAllow": ""}  # systemd's defaults
     for name, settings in SETTINGS.items():
         lines = (ROOT / f"deploy/systemd/doorstep-{name}.service").read_text().splitlines()
-        unit: dict[str, list[str]] = {}
-        for key, _, value in (line.partition("=") for line in lines if "=" in line and not line.startswith("#")):
-            unit.setdefault(key, []).append(value)
+        unit = in_force(lines)
         for key, value in settings.items():
             shipped = " ".join(unit.get(key, [ours.get(key, "missing")]))
             if key == "IPAddressDeny":
                 shipped = shipped.replace("any", "0.0.0.0/0 ::/0")
-            assert sorted(shipped.split()) == sorted(value.replace("char-rtc r ", "").split()), (name, key)
+            assert sorted(shipped.split()) == sorted(value.replace("char-rtc r", "").split()), (name, key)
 
 
 AGE = io.BytesIO()

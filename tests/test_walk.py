@@ -8,7 +8,6 @@ import io
 import math
 import os
 import re
-import select
 import signal
 import stat
 import subprocess
@@ -18,7 +17,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Self
 
 import numpy as np
 import pytest
@@ -43,6 +41,7 @@ from device.walk_keys import SENT, Key, read_keys
 from device.walk_model import Mode, Settings, State, Verdict, Wish, mask_cells, take_frame, take_save
 from device.walk_save import edited, save
 from device.walk_screen import lines
+from tests import window
 from tests.rig import PATIENCE_S, doorstep, environment, until
 from tests.test_sources import write_video
 
@@ -597,50 +596,11 @@ def test_a_camera_that_fails_is_handed_over_with_its_words() -> None:
 # The terminal
 
 
-class Window:
-    """A terminal with somebody at it."""
+class Window(window.Window):
+    """A terminal with somebody at it who walks."""
 
     def __init__(self, *arguments: str | Path, columns: int = 80, rows: int = 24, **more: str) -> None:
-        self.main, self.side = os.openpty()
-        termios.tcsetwinsize(self.side, (rows, columns))
-        self.before = termios.tcgetattr(self.side)
-        self.shown = b""
-        self.process = subprocess.Popen([sys.executable, "-m", "device", "walk", *map(str, arguments)], stdin=self.side,
-                                        stdout=self.side, stderr=self.side, start_new_session=True,
-                                        env=environment(TERM="xterm-256color", **more))
-
-    def read(self) -> str:
-        while select.select([self.main], [], [], 0)[0]:
-            self.shown += os.read(self.main, 65536)
-        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "\n", self.shown.decode(errors="replace"))
-
-    def wait(self, words: str) -> None:
-        until(lambda: words in self.read(), lambda: f"{words!r}; it shows {self.read()[-3000:]!r}")
-
-    def press(self, keys: bytes, words: str) -> None:
-        """Press keys and wait for words that come after."""
-        self.read()
-        self.shown = b""
-        os.write(self.main, keys)
-        self.wait(words)
-
-    def end(self) -> int:
-        """Wait for its end; return its status."""
-        end_s = time.monotonic() + PATIENCE_S
-        while self.process.poll() is None and time.monotonic() < end_s:
-            self.read()
-            time.sleep(0.01)
-        return self.process.wait(1)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(10)
-        os.close(self.main)
-        os.close(self.side)
+        super().__init__("walk", *arguments, columns=columns, rows=rows, **more)
 
 
 @pytest.fixture

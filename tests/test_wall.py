@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device import messages
-from device.messages import ALPHABETS, BURST, Receiver, SeeToTell, Sender, pair
+from device.messages import ALPHABETS, BURST, DOWN_AFTER_S, LATE_S, Receiver, SeeToTell, Sender, pair
 
 LETTERS = {bytes((word,)) for word in SeeToTell}
 
@@ -135,6 +135,22 @@ def test_a_clock_that_jumps_cannot_date_a_message_before_boot_or_after_now(
     assert 0 <= received.sent_s <= time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+@pytest.mark.parametrize("step_s", [-90_000.0, 90_000.0], ids=["a day back", "a day ahead"])
+def test_a_clock_that_jumps_while_a_message_waits_dates_it_no_earlier_than_the_last_look(
+    link: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    """Or a visitor of this moment would be told as one of yesterday."""
+    writer, reader = link
+    receiver = fresh(reader)
+    assert list(receiver.receive()) == []
+    looked_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    writer.send(b"M")
+    true_time = time.time
+    monkeypatch.setattr(time, "time", lambda: true_time() + step_s)
+    (received,) = receiver.receive()
+    assert looked_s - 0.5 <= received.sent_s <= time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def test_inv_a_dead_teller_cannot_stop_the_eye_nor_lose_count(link: tuple[socket.socket, socket.socket]) -> None:
     """With nobody reading, sending returns at once and counts."""
     writer, _reader = link
@@ -154,6 +170,23 @@ def test_signs_of_life_do_not_fill_the_queue_of_a_reader_who_is_away(link: tuple
     assert sender.send(SeeToTell.MOTION_STARTED)
     assert [received.message for received in fresh(reader).receive()] == [SeeToTell.ALIVE, SeeToTell.MOTION_STARTED]
     assert sender.send_alive(SeeToTell.ALIVE)
+
+
+def test_a_sender_that_is_starved_gives_no_sign_of_life(
+    link: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A `see` that looks at a frame every few seconds sees nobody, and the owner must not be told that it watches."""
+    writer, reader = link
+    sender, receiver, now_s = Sender[SeeToTell](writer), fresh(reader), 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    said = []
+    for gap_s in (0.0, 1.0, LATE_S, LATE_S + 0.1, DOWN_AFTER_S - 0.1, DOWN_AFTER_S - 0.1, 1.0):
+        now_s += gap_s
+        said.append(sender.send_alive(SeeToTell.ALIVE))
+        list(receiver.receive())
+    assert said == [True, True, True, False, False, False, True]
+    now_s += LATE_S + 0.1
+    assert sender.send(SeeToTell.MOTION_STARTED), "what it does see is told all the same"
 
 
 def test_a_sender_finds_a_reader_that_comes_late_and_one_that_comes_again(tmp_path: Path) -> None:

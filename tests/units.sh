@@ -18,10 +18,16 @@ for unit in "$units"/*.service "$units"/*.socket "$units"/*.target; do
     said=$(systemd-analyze verify --root="$root" "${unit##*/}" 2>&1) || said="$said (exit status $?)"
     [ -z "$said" ] || { echo "$said" >&2 && exit 1; } # some releases only warn
 done
-for unit in "$units"/doorstep-see.service "$units"/doorstep-tell.service "$units"/doorstep-keep.service; do
-    said=$(systemd-analyze security --root="$root" --offline=true --threshold=15 --no-pager "${unit##*/}") || {
+exposure() { # SERVICE WHAT
+    said=$(systemd-analyze security --root="$root" --offline=true --threshold=15 --no-pager "${1##*/}") || {
         echo "$said" | grep -E '✗|→' >&2
         exit 1
     }
-    echo "$said" | sed -n 's/^.*Overall exposure level for \([^:]*\): \([0-9.]*\).*/\1: exposure \2 of 10, at most 1.5/p'
-done
+    echo "$said" | sed -n "s/^.*Overall exposure level for \([^:]*\): \([0-9.]*\).*/\1$2: exposure \2 of 10, at most 1.5/p"
+}
+for unit in "$units"/doorstep-see.service "$units"/doorstep-tell.service "$units"/doorstep-keep.service; do exposure "$unit" ""; done
+mkdir "$root/etc/systemd/system/doorstep-see.service.d"
+cp "$units/see-pir.conf" "$root/etc/systemd/system/doorstep-see.service.d/pir.conf"
+said=$(systemd-analyze verify --root="$root" doorstep-see.service 2>&1) || said="$said (exit status $?)"
+[ -z "$said" ] || { echo "$said" >&2 && exit 1; }
+exposure doorstep-see.service " with a sensor"

@@ -40,10 +40,7 @@ def new(path: Path | None, paper: Path | None, show: bool, here: bool) -> int:
     for file in (target, paper):
         if file is not None and (file.exists() or file.is_symlink()):
             raise ConfigError(f"{file} is there already", "name another file; a key is never overwritten")
-    key = pyrage.x25519.Identity.generate()
-    secret, recipient = str(key), str(key.to_public())
-    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    identity = f"# created: {now}\n# public key: {recipient}\n{secret}\n"
+    secret, recipient, now, identity = fresh()
     if target == SHOWN_ONLY:
         print(identity, end="")
         return 0
@@ -60,6 +57,14 @@ def new(path: Path | None, paper: Path | None, show: bool, here: bool) -> int:
         segno.make(secret, micro=False).terminal(sys.stdout, compact=True)
         print(secret)
     return 0
+
+
+def fresh() -> tuple[str, str, str, str]:
+    """Make a key; return its secret and its public half, when it was made, and the identity file."""
+    key = pyrage.x25519.Identity.generate()
+    secret, recipient = str(key), str(key.to_public())
+    now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return secret, recipient, now, f"# created: {now}\n# public key: {recipient}\n{secret}\n"
 
 
 def _refuse_on_device() -> None:

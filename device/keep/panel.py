@@ -94,9 +94,16 @@ class GpioPanel:
         try:
             from gpiozero import LED, Button
 
+            class WholeButton(Button):  # type: ignore[misc]  # gpiozero is not annotated
+                """One that is touched while it is still being made would end gpiozero's thread, and be dead."""
+
+                def _fire_activated(self) -> None:
+                    if self._hold_thread is not None:
+                        super()._fire_activated()
+
             self._light = LED(led_pin)
             self._parts.append(self._light)
-            self._button = Button(button_pin, pull_up=True, bounce_time=DEBOUNCE_S, hold_time=HOLD_S)
+            self._button = WholeButton(button_pin, pull_up=True, bounce_time=DEBOUNCE_S, hold_time=HOLD_S)
             self._parts.append(self._button)
         except Exception as error:  # noqa: BLE001 - gpiozero, its factory and the kernel each have their own
             self.close()

@@ -92,7 +92,8 @@ class Keeper:
     def __post_init__(self) -> None:
         settings = self.config.recording
         self._recorder = Recorder(settings, state_folder(settings, self.config.id, os.environ), self.links.video,
-                                  self.selector, lambda: wake(self._rings[0]), self.log.say)
+                                  self.selector, lambda: wake(self._rings[0]), self.log.say,
+                                  self.config.camera.has_picture)
         self.selector.register(self._rings[1], selectors.EVENT_READ)
         if self.panel is not None:
             self.selector.register(self.panel, selectors.EVENT_READ)
@@ -130,8 +131,8 @@ class Keeper:
         """Say how it stands, for `doorstep status`."""
         if self.panel is None:
             return "no button"
-        if not self.config.recording.recipients and self.gate is not Gate.PAUSED:
-            return "no recipient"
+        if self._recorder.unwanted and self.gate is not Gate.PAUSED:
+            return self._recorder.unwanted
         return ", ".join(filter(None, (WORDS[self.gate], self._room)))
 
     def _touched(self, touch: Touch) -> None:
@@ -168,7 +169,7 @@ class Keeper:
     def _look(self) -> None:
         """Look at the folder before a press needs it."""
         self._looked_s = time.monotonic()
-        if not self.config.recording.recipients or self.panel is None:
+        if self._recorder.unwanted or self.panel is None:
             trouble = ""  # recording is not wanted here; a press will be told why it is refused
         else:
             try:

@@ -40,6 +40,7 @@ class Recorder:
     """One recording at a time.
 
     listener: the listening socket that the camera's process connects to. wake: called from the clip's thread.
+    has_picture: whether there is a camera to record from.
     """
 
     settings: config.Recording
@@ -48,6 +49,7 @@ class Recorder:
     selector: selectors.BaseSelector
     wake: Callable[[], None]
     say: Callable[[str], None]
+    has_picture: bool = True
     unasked: int = 0  # connections that were closed unread
     _vault: Vault | None = None
     _recipients: list[pyrage.x25519.Recipient] = field(default_factory=list)
@@ -69,6 +71,8 @@ class Recorder:
         Raise VaultError where none is; then everything is looked at afresh the next time.
         """
         try:
+            if not self.has_picture:
+                raise VaultError("there is no picture to record", "a motion sensor has none: source under [camera]")
             if not self.settings.recipients:
                 raise VaultError("nobody could open a clip: no recipient is configured",
                                  "doorstep key new, then put its age1... into recipients under [recording]")
@@ -81,6 +85,11 @@ class Recorder:
         except VaultError:
             self.close()
             raise
+
+    @property
+    def unwanted(self) -> str:
+        """Why nothing is ever recorded here, as `doorstep status` says it; empty where something is."""
+        return "no picture" if not self.has_picture else "no recipient" if not self.settings.recipients else ""
 
     def _opened(self) -> Vault:
         vault = Vault(self.settings, self.folder)

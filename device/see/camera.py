@@ -45,6 +45,8 @@ class Camera(Protocol):
 
 def open_camera(settings: config.Camera) -> Camera:
     """Open the configured source, or with "auto" the first one there is. Raise CameraError."""
+    if not settings.has_picture:
+        raise CameraError("a motion sensor gives no picture", 'this needs a camera, or source = "porch" under [camera]')
     source = settings.source if settings.source != "auto" else _at_hand(settings)
     if source == "picamera2":
         from device.see.picamera import PiCamera

@@ -17,14 +17,15 @@ from device.config import Config
 from device.errors import ConfigError
 from device.log import Log
 from device.messages import KeepToSee, Receiver
-from device.see.camera import Camera
 from device.stopping import Stop
 
-if TYPE_CHECKING:  # FFmpeg is loaded only where there is a `keep` to record for
+if TYPE_CHECKING:  # neither is loaded where there is a motion sensor; FFmpeg only where there is a `keep` to record for
+    from device.see.camera import Camera
     from device.see.clip import Clip
 
 FIRST_WORD_S = 1.5  # `keep` says each second whether watching is paused
 LATE_S = 3.0  # a START that waited for longer, as for a `see` that was down, is nobody's wish any more
+PAUSED_LOOK_S = 5.0  # a word of `keep` and a signal end the wait; the watchdog is fed after it
 FLUSH_MOST_S = 0.8  # `doorstep run` gives `see` a second to stop
 
 
@@ -72,7 +73,7 @@ class Gate:
         self._heard = False
         self._began_s = time.clock_gettime(time.CLOCK_BOOTTIME)
         self.doing = Doing.WATCHING
-        if link is not None:
+        if link is not None and config.camera.has_picture:
             import device.see.clip  # noqa: F401  # loaded before the press: it would be a part of the wait
 
     def follow(self, camera: Camera | None) -> None:
@@ -102,6 +103,10 @@ class Gate:
             self._stop(camera)
 
     def _start(self, camera: Camera | None) -> None:
+        if not self._config.camera.has_picture:  # an honest `keep` does not ask
+            self._log.say("asked to record, where there is no picture; nothing is recorded")
+            self.doing = Doing.WATCHING
+            return
         from device.see.clip import Clip
 
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

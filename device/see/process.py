@@ -19,13 +19,12 @@ from device.messages import ALIVE_EVERY_S, SeeToTell, Sender
 from device.notify import Manager
 from device.see.camera import Camera, open_camera
 from device.see.detector import Detector
-from device.see.gate import Doing, Gate
+from device.see.gate import PAUSED_LOOK_S, Doing, Gate
 from device.see.mask import watched
 from device.stopping import Stop
 
 REOPEN_FIRST_S, REOPEN_MOST_S = 1.0, 60.0
 CLOSE_MOST_S = 3.0
-PAUSED_LOOK_S = 5.0  # a word of `keep` and a signal end the wait; the watchdog is fed after it
 RATE_OVER_S = 10.0  # so that it is the same number nearly always
 
 # What a message of the detector says of the state that signs of life repeat.

@@ -8,6 +8,7 @@ Rule 3: after a connection every retained word is said again, so the broker neve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from device.bucket import Bucket
@@ -18,6 +19,9 @@ from device.tell.words import Publish, Status, Words
 UNWELCOME_AFTER = 2  # once may be chance
 # What `see` says becomes a state no faster than this, at whatever rate a taken one says it: see PRIVACY.md.
 PACED, STATE_PER_S, STATE_BURST = ("motion", "status"), 0.5, 8.0
+# Home Assistant listens to what the document names only when it has read it, within a second or two; and what it must
+# not remember, motion, it would know only with the next visitor.
+READ_AFTER_S = 4.0
 FIRST = ("status", "recording")  # what whoever looks must know before anything else
 
 
@@ -37,6 +41,7 @@ class Desk:
         self._flying: str | None = None
         self._said = ""  # what was in flight last
         self._leaving = False
+        self._introduced_s = math.inf  # when the discovery document was said; infinite once it is read
         self._unwelcome = 0  # connections in a row that broke on the discovery document
         self.announce()
 
@@ -83,6 +88,9 @@ class Desk:
         """Return the next message and count it as in flight; None while one is, or when all is said."""
         if self._flying is not None:
             return None
+        if now_s - self._introduced_s >= READ_AFTER_S:
+            self._introduced_s = math.inf
+            self._unsaid |= {"motion"} & set(self._states)
         for name, make in self._order():
             publish = make(now_s)
             if publish is not None:
@@ -90,6 +98,8 @@ class Desk:
                 self._unsaid.discard(name)
                 if name in self._pace:
                     self._pace[name].take(now_s)
+                if name == "discovery":
+                    self._introduced_s = now_s
                 return publish
         return None
 

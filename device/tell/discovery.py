@@ -19,7 +19,7 @@ def discovery(words: Words, *, button: bool = False) -> Publish:
     name = f"doorstep_{words.device_id}"
     recording = {
         "platform": "binary_sensor",
-        "name": "Recording",
+        "name": words.language.entities["recording"],
         "unique_id": f"{name}_recording",
         "device_class": "running",
         "state_topic": words.topic("recording"),
@@ -39,7 +39,7 @@ def discovery(words: Words, *, button: bool = False) -> Publish:
         "components": {
             "motion": {
                 "platform": "binary_sensor",
-                "name": "Motion",
+                "name": words.language.entities["motion"],
                 "unique_id": f"{name}_motion",
                 "device_class": "motion",
                 "state_topic": words.topic("motion"),
@@ -47,14 +47,14 @@ def discovery(words: Words, *, button: bool = False) -> Publish:
             **({"recording": recording} if button else {}),
             "alert": {
                 "platform": "event",
-                "name": "Alert",
+                "name": words.language.entities["alert"],
                 "unique_id": f"{name}_alert",
                 "event_types": [alert.value for alert in Alert],
                 "state_topic": words.topic("event"),
             },
             "status": {
                 "platform": "sensor",
-                "name": "Status",
+                "name": words.language.entities["status"],
                 "unique_id": f"{name}_status",
                 "device_class": "enum",
                 "options": [status.value for status in Status],
@@ -63,5 +63,5 @@ def discovery(words: Words, *, button: bool = False) -> Publish:
             },
         },
     }
-    payload = json.dumps(document, separators=(",", ":"))
+    payload = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
     return Publish(f"{PREFIX}/device/{words.device_id}/config", payload, retain=True)

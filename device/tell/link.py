@@ -67,7 +67,7 @@ class Link:
         self._ring, self._heard = bell()  # to our owner
         self._call, self._called = bell()  # to the thread
         self._stopping = threading.Event()
-        self._protocol = V311 if broker.mqtt_version == "3.1.1" else V5
+        self._protocol = self._first_protocol()
         self._refusal = ""
         self._up = False
         self._connection = 0
@@ -118,16 +118,18 @@ class Link:
     def _run(self) -> None:
         tries = 0
         while not self._stopping.is_set():
-            began_s = time.monotonic()
-            self._refusal = ""
+            began_s, greeted, self._refusal = time.monotonic(), self._protocol, ""
             reason = self._live()
             if self._stopping.is_set():
                 return
+            if self._up:
+                self._protocol = self._first_protocol()  # it may be another broker by now, or had been busy
             settled = self._up and time.monotonic() - began_s > SETTLED_AFTER_S
             tries = 0 if settled else tries + 1
             self._up, self._sent_s = False, None
             self._report(News.LOST, self._refusal or reason)
-            self._stopping.wait(retry_after_s(tries, random.random()))
+            soon = (greeted, self._protocol) == (V5, V311)  # it answers, and the other version is half of the same try
+            self._stopping.wait(retry_after_s(1 if soon else tries, random.random()))
 
     def _live(self) -> str:
         """Hold one connection from beginning to end; return in plain words why it ended."""
@@ -140,6 +142,8 @@ class Link:
             return in_words(error, self._broker)
         except Exception as error:  # noqa: BLE001 - paho's parsers raise what they like on a hostile packet
             return f"{where(self._broker)} sent what is no MQTT ({type(error).__name__})"
+        if not self._up and not self._refusal and self._other_protocol():  # RabbitMQ 3 trips over a greeting in MQTT 5
+            return f"{where(self._broker)} broke off at our greeting; trying another version of MQTT"
         return f"the connection to {where(self._broker)} broke off ({mqtt.error_string(code)})"
 
     def _limits(self) -> Properties | None:
@@ -179,6 +183,9 @@ class Link:
             self._refusal = f"{where(self._broker)} refused us: {str(code).lower()}"
             if str(code) in ("Not authorized", "Bad user name or password"):
                 self._refusal += "; check user and password_file"
+
+    def _first_protocol(self) -> MQTTProtocolVersion:
+        return V311 if self._broker.mqtt_version == "3.1.1" else V5
 
     def _other_protocol(self) -> bool:
         """Greet in the other version of MQTT next time; False where the configuration names one."""

@@ -3,7 +3,7 @@
 Rule 1: the first motion is told at once, whatever came before it in quiet times.
 Rule 2: every motion that was said to start is said to end, whatever happens to `see`.
 Rule 3: silence is never good news: without a sign of life the owner is told that there is no camera,
-        unless watching is paused, and soon after it is resumed.
+        unless watching is paused, and soon after it is resumed. Quiet hours keep back motion, and nothing else.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from device.config import Alerts
 from device.messages import DOWN_AFTER_S, KeepToTell, SeeToTell
 from device.tell.button import Button
 from device.tell.lasting import Lasting
+from device.tell.quiet import Hours
 from device.tell.words import Alert, Status
 
 CALM_AFTER_S = 300.0  # a storm is over after this long without motion; the next motion is told at once
@@ -75,6 +76,7 @@ class Policy:
     button: Button = field(default_factory=Button)
     eye: Eye = Eye.UNKNOWN
     moving: bool = False
+    quiet: bool = False
     _message_s: float = -math.inf  # of the last message; what waited for us is older than we are
     _alive_s: float = field(init=False)
     _ticked_s: float = field(init=False)
@@ -82,22 +84,29 @@ class Policy:
     _storm: bool = False
     _kept_on_s: float = -math.inf
     _told_s: deque[float] = field(init=False)
+    _hours: Hours = field(init=False)
     _faults: dict[Eye, Lasting] = field(init=False)
 
     def __post_init__(self) -> None:
         self._alive_s = self._ticked_s = self.started_s
         self._told_s = deque(maxlen=self.settings.storm_alerts)
+        self._hours = Hours.parse(self.settings.quiet)
         self._faults = {eye: Lasting(begin, end) for eye, (begin, end) in FAULT.items()}
 
     @property
     def status(self) -> Status | None:
         """What to say of the device; None while nothing is known yet."""
-        return Status.PAUSED if self.button.paused else STATUS[self.eye]
+        status = Status.PAUSED if self.button.paused else STATUS[self.eye]
+        return Status.QUIET if self.quiet and status is Status.WATCHING else status
 
     @property
     def recording(self) -> bool | None:
         """Whether a clip is being recorded; None while nothing is known yet."""
         return self.button.recording
+
+    def at(self, minute_of_day: int) -> None:
+        """Say what time of the local day it is."""
+        self.quiet = self._hours.has(minute_of_day)
 
     def on(self, message: SeeToTell | KeepToTell, sent_s: float) -> list[Alert]:
         """Take one message, sent at `sent_s`; return what the owner is to be told, in order."""
@@ -159,6 +168,8 @@ class Policy:
         if self._storm and now_s - self._motion_s >= CALM_AFTER_S:
             self._storm, self._kept_on_s = False, -math.inf
             self._told_s.clear()
+        if self.quiet:
+            return []
         if not self._storm and self._told_s and now_s - self._told_s[-1] < self.settings.cooldown_s:
             return []
         window_s = self.settings.storm_window_s

@@ -25,9 +25,11 @@ from device.stopping import Stop
 from device.tell import credentials
 from device.tell.button import Button
 from device.tell.desk import Desk
+from device.tell.languages import words_of
 from device.tell.link import Link, News
 from device.tell.outbox import Outbox
 from device.tell.policy import Policy
+from device.tell.quiet import minute_of_day
 from device.tell.words import Alert, Status, Words, late_words
 
 FLOOD_PAUSE_S = 0.25  # a sender that floods the wall gets no more of the processor than this leaves
@@ -56,7 +58,7 @@ def run(config: Config, see: socket.socket, keep: socket.socket | None = None) -
     outbox = Outbox(folder / "outbox.json" if folder else None, boottime_s())
     if outbox.unreadable:
         log.say(f"{folder}/outbox.json was not ours to read: starting with an empty outbox")
-    words = Words(config.id, config.place)
+    words = words_of(config)
     offline = words.status(Status.OFFLINE)
     with Manager(os.environ) as manager:
         sandbox.give_up(Role.TELL)  # all that it will ever write to is open, and it has one thread
@@ -68,7 +70,7 @@ def run(config: Config, see: socket.socket, keep: socket.socket | None = None) -
                     selector.register(readable, selectors.EVENT_READ)
                 while not stop.asked:
                     selector.select(1.0)
-                    if teller.step(boottime_s()):
+                    if teller.step(boottime_s(), minute_of_day(time.time())):
                         stop.wait(FLOOD_PAUSE_S)
                     manager.alive(teller.in_words(boottime_s()))
             teller.goodbye()
@@ -99,8 +101,12 @@ class _Teller:
         self._once: set[str] = set()
         self._alert_s: float | None = None  # when the last one was due
 
-    def step(self, now_s: float) -> bool:
-        """Take what came from either side, and let the next message go; whether a wall is flooded."""
+    def step(self, now_s: float, minute: int) -> bool:
+        """Take what came from either side, and let the next message go; whether a wall is flooded.
+
+        minute: of the local day.
+        """
+        self._policy.at(minute)
         # In the order in which it was said, and one by one: what is read and not yet in the outbox can be lost.
         streams: list[Iterator[Heard]] = [wall.receive() for wall in self._walls.values()]
         for received in heapq.merge(*streams, key=lambda received: received.sent_s):

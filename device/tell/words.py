@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 PAYLOAD_MOST_BYTES = 128
@@ -36,7 +37,18 @@ class Alert(enum.Enum):
     BUTTON_BACK = "button_back"
 
 
-PHRASE: dict[Alert, str] = {
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """How one language says it to a person. A phrase stands with any place, whatever its gender, number and case."""
+
+    phrases: Mapping[Alert, str]
+    sensor: Mapping[Alert, str]  # instead of those, where a motion sensor watches and no camera
+    late: tuple[str, str, str, str]  # less than a minute, {n} minutes, {n} hours, more than a day
+    entities: Mapping[str, str]  # the names of Home Assistant's entities, by topic
+
+
+ENGLISH = Language({
     Alert.MOTION: "motion at {place}",
     Alert.MOTION_KEEPS_ON: "motion keeps on at {place}",
     Alert.NO_CAMERA: "no camera at {place}",
@@ -52,13 +64,18 @@ PHRASE: dict[Alert, str] = {
     Alert.STORAGE_LOW: "storage low at {place}",
     Alert.NO_BUTTON: "record button not working at {place}",
     Alert.BUTTON_BACK: "record button works again at {place}",
-}
+}, {
+    Alert.NO_CAMERA: "no sensor at {place}",
+    Alert.CAMERA_BACK: "sensor back at {place}",
+}, ("less than a minute ago", "{n} min ago", "{n} h ago", "more than a day ago"),
+    {"motion": "Motion", "recording": "Recording", "alert": "Alert", "status": "Status"})
 
 
 class Status(enum.Enum):
     """What the device is doing; tied to frames, not to the socket."""
 
     WATCHING = "watching"
+    QUIET = "quiet"  # watching, in quiet hours
     NO_CAMERA = "no camera"
     VIEW_BLOCKED = "view blocked"
     PAUSED = "paused"
@@ -75,40 +92,48 @@ class Publish:
     expiry_s: int | None = None
 
 
-def late_words(age_s: float) -> str:
+def late_words(age_s: float, language: Language = ENGLISH) -> str:
     """Say how late, in steps too coarse to be a log; empty where it is not late."""
     if not age_s >= LATE_AFTER_S:
         return ""
     minutes = int(age_s // 60)
     if minutes < 1:
-        return "less than a minute ago"
+        return language.late[0]
     if minutes < 60:
-        return f"{minutes} min ago"
-    return f"{minutes // 60} h ago" if minutes < 24 * 60 else "more than a day ago"
+        return language.late[1].format(n=minutes)
+    return language.late[2].format(n=minutes // 60) if minutes < 24 * 60 else language.late[3]
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Everything that the door called `device_id` at `place` can say."""
+    """Everything that the door called `device_id` at `place` can say. sensor: it has one, and no camera."""
 
     device_id: str
     place: str
+    language: Language = ENGLISH
+    sensor: bool = False
 
     def topic(self, leaf: str) -> str:
         """Return the full topic of this door's `leaf`."""
         return f"doorstep/{self.device_id}/{leaf}"
 
+    def phrase(self, alert: Alert) -> str:
+        """Return the words for `alert`."""
+        own = self.language.sensor if self.sensor else {}
+        return own.get(alert, self.language.phrases[alert]).format(place=self.place)
+
     def alert(self, alert: Alert, age_s: float) -> Publish:
         """What an MQTT app shows."""
-        late = late_words(age_s)
-        text = PHRASE[alert].format(place=self.place) + (f", {late}" if late else "")
+        late = late_words(age_s, self.language)
+        text = self.phrase(alert) + (f", {late}" if late else "")
         return self._short("alert", text, expiry_s=EXPIRY_S)
 
     def event(self, alert: Alert, age_s: float) -> Publish:
         """The same for Home Assistant's event entity."""
-        late = late_words(age_s)
+        late = late_words(age_s, self.language)
         document = {"event_type": alert.value} | ({"late": late} if late else {})
-        return self._short("event", json.dumps(document, separators=(",", ":")), expiry_s=EXPIRY_S)
+        text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+        return self._short("event", text, expiry_s=EXPIRY_S)
 
     def motion(self, on: bool) -> Publish:
         """Whether something moves now; retained it would be a phantom alert at every reconnect."""

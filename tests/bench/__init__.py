@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+FRAMES_PER_S = 10.0  # the product's rate
 STOP_MOST_S = 5.0  # the product's own limit is 2.5 s; a busy machine gets twice that
 
 
@@ -57,7 +58,9 @@ def start(folder: Path, name: str, *arguments: str, fds: Sequence[int] = (), tal
     pipe = subprocess.PIPE if talks else subprocess.DEVNULL
     with (folder / f"{name}.log").open("ab") as log:
         return subprocess.Popen([sys.executable, "-m", *arguments], pass_fds=fds, stdin=pipe, stdout=pipe, stderr=log,
-                                cwd=ROOT, env=environment(RUNTIME_DIRECTORY=str(folder)))
+                                cwd=ROOT, env=environment(
+                                    RUNTIME_DIRECTORY=str(folder), FINGER=str(folder / "finger.sock"),
+                                    OPENBLAS_NUM_THREADS="1"))  # a benchmark loads numpy before `see` can say so
 
 
 def word(process: subprocess.Popen[bytes]) -> list[bytes]:
@@ -91,8 +94,8 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def see_and_tell(folder: Path, toml: str, *see: str) -> Iterator[Pair]:
-    """Start the real `tell`, and `python -m see...` in the place of `see`: it gets the words after `doorstep see`."""
+def see_and_tell(folder: Path, toml: str, *see: str, tell: Sequence[str] = ("device", "tell")) -> Iterator[Pair]:
+    """Start `python -m` with `tell` and `see` in the place of these; each gets the words after `doorstep see`."""
     from device.messages import pair
 
     path = folder / "doorstep.toml"
@@ -100,7 +103,7 @@ def see_and_tell(folder: Path, toml: str, *see: str) -> Iterator[Pair]:
     writer, reader = pair()
     common = ("--config", str(path), "--parent", str(os.getpid()))
     with writer, reader:
-        teller = start(folder, "tell", "device", "tell", *common, "--events-fd", str(reader.fileno()), fds=[reader.fileno()])
+        teller = start(folder, "tell", *tell, *common, "--events-fd", str(reader.fileno()), fds=[reader.fileno()])
         eye = start(folder, "see", *see, *common, "--tell-fd", str(writer.fileno()), fds=[writer.fileno()], talks=True)
         try:
             yield Pair(eye, teller, folder)

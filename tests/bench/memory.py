@@ -1,12 +1,12 @@
 """What watching costs the device: memory, growth, processor time, and bytes written to its SD card.
 
-Measured, of the real `see` and `tell`, each by itself:
-- under `doorstep run` on the drawn porch at 10 frames a second: resident memory once both are settled and
-  when the watch is over; bytes written to a disk since they began; the share of one core while watching.
-  `see` draws its own pictures here, which no camera would make it do: share and memory include that.
-- over 20,000 frames (33 minutes of porch), with time compressed by Paced's own clock: growth, and the
+Measured, of the real `see`, `tell` and `keep`, each by itself:
+- under `doorstep run` on the drawn porch at 10 frames a second, `keep` with an owner's key and mock pins: resident
+  memory once all are settled and when the watch is over; bytes written to a disk since they began; the share of one
+  core while watching. `see` draws its own pictures here, which no camera would make it do: both include that.
+- of `see` and `tell` over 20,000 frames (33 minutes of porch), with time compressed by Paced's own clock: growth, and the
   processor time of a frame with the drawing taken off.
-Not measured: libcamera's own memory and time (see the camera rig), `doorstep run` itself, the broker.
+Not measured: libcamera's own memory and time (see the camera rig), lgpio's, `doorstep run` itself, the broker.
 
 Rule 1: a byte written, a process that had to be started again, an alert that did not come or steady growth
         is a fault; a number that is merely large is printed.
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import ROOT, Pair, in_memory, see_and_tell, start, stop, word
+from tests.bench import FRAMES_PER_S, ROOT, Pair, in_memory, see_and_tell, start, stop, word
 
 if TYPE_CHECKING:
     import psutil
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from device.see.frame import Frame
 
 TOML = '[camera]\nsource = "porch"\nframes_per_s = 10.0'
+WATCHERS = ("see", "tell", "keep")
 SETTLE_S = 3.0  # after "watching": start-up's garbage is collected, the first frames are in
 LOOKS = 10  # growth is counted from the first of them on: by then visitors have been, and buffers are made
 # 150 frames a second: the porch's 80 visitors, come and gone, stay under the wall's rate, and one core can draw them.
@@ -66,11 +67,12 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """`see` and `tell` for `watch_s` seconds, then for `frames` frames."""
+    """All three for `watch_s` seconds, then `see` and `tell` for `frames` frames."""
 
     watch_s: float
     see: Cost
     tell: Cost
+    keep: Cost
     writes_are_counted: bool
     frames: int
     see_growth_mb: float
@@ -81,22 +83,27 @@ class Memory:
 
     @property
     def together(self) -> Resident:
-        """Both processes when the watch is over."""
-        return self.see.watched + self.tell.watched
+        """All three processes when the watch is over."""
+        return self.see.watched + self.tell.watched + self.keep.watched
+
+    @property
+    def core_share(self) -> float:
+        """What all three take of one core while they watch, drawing taken off."""
+        return self.see_frame_ms / 1e3 * FRAMES_PER_S + self.tell.core_share + self.keep.core_share
 
 
 def measure(watch_s: float, frames: int) -> Memory:
     """Watch for `watch_s` seconds; then look at `frames` frames, a multiple of LOOKS."""
     if os.getuid() != 0:
         raise SystemExit("memory: only root may look into a confined process; try: sudo make bench")
-    see, tell, faults = _watch(watch_s)
+    costs, faults = _watch(watch_s)
     looks, more = _long_run(frames)
     first, last = looks[0], looks[-1]
     see_mb, tell_mb = last.see_mb - first.see_mb, last.tell_mb - first.tell_mb
     faults += more
     faults += tuple(f"{name} grew by {grown_mb:.1f} MB in {last.frames - first.frames} frames"
                     for name, grown_mb in (("see", see_mb), ("tell", tell_mb)) if grown_mb > GROWTH_MOST_MB)
-    return Memory(watch_s, see, tell, writes_are_counted(), last.frames, see_mb, tell_mb,
+    return Memory(watch_s, *(costs[name] for name in WATCHERS), writes_are_counted(), last.frames, see_mb, tell_mb,
                   last.own_ms_since(first), last.drawing_ms_since(first), faults)
 
 
@@ -123,18 +130,20 @@ def writes_are_counted() -> bool:
 # ---- a minute of the real thing
 
 
-def _watch(watch_s: float) -> tuple[Cost, Cost, tuple[str, ...]]:
+def _watch(watch_s: float) -> tuple[dict[str, Cost], tuple[str, ...]]:
     import psutil
 
     from tests.rig import Mosquitto, Phone, plain
+    from tests.test_keep import owned
 
     with in_memory() as folder, Mosquitto(folder) as broker, Phone(broker.port) as phone:
-        (folder / "doorstep.toml").write_text(plain(broker.port, TOML))
-        house = start(folder, "run", "device", "run", "--config", str(folder / "doorstep.toml"))
+        (folder / "doorstep.toml").write_text(plain(broker.port, TOML)
+                                              + '[recording]\nfolder = "state"\npanel = "gpio"\n' + owned())
+        house = start(folder, "run", "tests.finger", "run", "--config", str(folder / "doorstep.toml"))
         try:
             phone.wait("status", "watching")
             time.sleep(SETTLE_S)
-            children = {name: _child(psutil.Process(house.pid), name) for name in ("see", "tell")}
+            children = {name: _child(psutil.Process(house.pid), name) for name in WATCHERS}
             before = {name: (resident(child.pid), _used_s(child), time.monotonic()) for name, child in children.items()}
             time.sleep(watch_s)
             costs = {name: _cost(child, *before[name]) for name, child in children.items()}
@@ -144,11 +153,11 @@ def _watch(watch_s: float) -> tuple[Cost, Cost, tuple[str, ...]]:
         faults = [f"{name} wrote {cost.written_bytes} bytes to a disk" for name, cost in costs.items() if cost.written_bytes]
         faults += [line for line in said.splitlines() if "starting it again" in line or "refused" in line]
         faults += [] if phone.said("alert") else ["the porch's visitor was not told"]
-        return costs["see"], costs["tell"], tuple(faults)
+        return costs, tuple(faults)
 
 
 def _child(house: psutil.Process, name: str) -> psutil.Process:
-    (found,) = [child for child in house.children() if child.cmdline()[1:4] == ["-m", "device", name]]
+    (found,) = [child for child in house.children() if child.cmdline()[3] == name]
     return found
 
 

@@ -20,13 +20,13 @@ import numpy as np
 from device.see.detector import Detector
 from device.see.frame import Frame, Grey
 from device.see.porch import DEMO, Porch
+from tests.bench import FRAMES_PER_S
 
 # Width, height, frames that are drawn: the watching stream, then up to the largest that a webcam gives by
 # default. Drawing takes 4 ms to 0.3 s a frame, which bounds how many there are.
 SIZES = ((160, 120, 60), (320, 240, 40), (640, 480, 20), (1280, 720, 10))
 SEED = 1  # any; the same at each size
 FIRST = 25  # 2.5 s into the demo its first visitor is in full view
-FRAMES_PER_S = 10.0  # the product's rate
 TURNS_LEAST = 5  # a median of fewer is no median
 DETECTOR, COPY = "detector", "copy"
 

@@ -53,7 +53,7 @@ class Machine:
         else:
             words = ["nsenter", "-t", self._first(), "-m", "-u", "-i", "-n", "-p", "-r", *own, *command]
         done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              check=False, timeout=600)
+                              check=False, timeout=1200)
         assert status in (None, done.returncode), f"{command}: {done.returncode}: {done.stdout}"
         # What nspawn says for itself of its own folder, where /run is no file system of its own.
         return re.sub(r"Attempted to remove disk file system under .*\n(\n)?", "", done.stdout)

@@ -117,6 +117,38 @@ def test_the_units_as_shipped_start_watch_and_tell_and_come_back(machine: Machin
     assert machine.run("systemctl", "list-units", "--plain", "--no-legend", "doorstep*") == ""
 
 
+def test_with_a_sensor_the_process_that_watches_has_the_pins_and_no_camera(machine: Machine) -> None:
+    """Who wants no lens must not have a process that could open one; and who goes back gets his camera again."""
+    dropin, toml = (machine.tree / "etc" / name for name in ("systemd/system/doorstep-see.service.d", "doorstep/doorstep.toml"))
+    machine.run(*ORDERS, "--pir", "4")
+    sensing = toml.read_text()
+    assert (dropin / "pir.conf").exists()
+    toml.write_text(sensing.replace('source = "pir"', 'source = "porch"'))
+    machine.run("deploy/install.sh")
+    assert not dropin.exists()
+    toml.write_text(sensing)
+    machine.run("deploy/install.sh")
+    machine.run("/opt/doorstep/bin/pip", "install", "-q", "lgpio")  # which apt has on a Raspberry Pi only
+    machine.start()
+
+    def says(name: str, words: str) -> bool:
+        return words in machine.run("systemctl", "show", "-P", "StatusText", f"doorstep-{name}")
+
+    # This is no Pi: lgpio is loaded, with its pipe in the unit's own folder, and gpiozero asks which board it is ...
+    log = ("journalctl", "--namespace=doorstep", "--no-pager")
+    until(lambda: "no sensor at pin 4: unable to locate Pi revision" in machine.run(*log), lambda: machine.run(*log), 60)
+    # ... and gpiozero's own stand-in shows the rest of it.
+    (dropin / "mock.conf").write_text("[Service]\nEnvironment=GPIOZERO_PIN_FACTORY=mock\n")
+    machine.run("sh", "-c", "systemctl daemon-reload && systemctl restart doorstep-see")
+    until(lambda: says("see", "watching") and says("tell", "connected"), lambda: machine.run(*log), 60)
+    assert verified(machine) == {}
+    assert "none; a sensor at pin 4" in machine.run("doorstep", "status", status=None)
+    allowed = machine.run("systemctl", "show", "-P", "DeviceAllow", "doorstep-see").split("\n")
+    assert [line for line in allowed if line and "rtc" not in line] == ["char-gpiochip rw"]
+    machine.run("/src/deploy/install.sh", "--uninstall")
+    assert [path.name for path in dropin.iterdir()] == ["mock.conf"]  # whoever put that there may take it away
+
+
 def test_a_broker_on_the_same_machine_is_set_up_hardened_and_the_door_is_its_first_user(machine: Machine) -> None:
     """Who has no broker shall have one that keeps nothing and lets nobody else in, without knowing what MQTT is."""
     machine.run(*ORDERS)

@@ -1,0 +1,1 @@
+"""The whole door for hours, with faults at random from a seed: `make soak`."""
