@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.bench import ROOT, peers, peers_files
+from tests.bench import ROOT, distances, peers, peers_files
+from tests.bench.detector import keep
 from tests.bench.detector_poisson import chance_of_at_most, limits
 from tests.bench.detector_scenes import KIND, SCENES, empty, write
 from tests.bench.detector_score import Score, Span, Truth, score
 from tests.bench.detector_table import BEGIN, END, RESULT, between, markdown, rewrite
+from tests.bench.peers import MOTION
 
 FPS = 10
 VISIT = Truth(FPS, 600, events=((200, 300),))  # somebody is there from 20 s to 30 s
@@ -174,6 +176,30 @@ def test_files_for_the_programs_are_lossless(tmp_path: Path) -> None:
 def test_the_readmes_numbers_are_those_that_were_measured() -> None:
     """No accuracy is written by hand: python -m tests.bench.detector --table README.md."""
     assert between((ROOT / "README.md").read_text()) == markdown(json.loads(RESULT.read_text()))
+
+
+def test_a_program_that_is_not_here_keeps_its_numbers_of_the_same_scenes_and_of_no_others() -> None:
+    """Motion needs a quiet machine for an hour; a table without it would say less, and one with other scenes would lie."""
+    earlier = json.loads(RESULT.read_text())
+    now = json.loads(RESULT.read_text()) | {"missing": {MOTION: "it is not installed"}, "date": "2031-01-01"}
+    for detectors in now["scenes"].values():
+        del detectors[MOTION]
+    keep(now, earlier)
+    assert now["scenes"] == earlier["scenes"] and now["missing"] == {}
+    assert f"{MOTION} saw the same scenes on" in markdown(now)
+    with pytest.raises(ValueError, match="earlier measurement is of seed"):
+        keep(now | {"seed": earlier["seed"] + 1}, earlier)
+
+
+def test_the_readmes_distances_are_those_that_were_measured(tmp_path: Path) -> None:
+    """How far it sees is the first question before a camera is screwed to a wall; no answer is written by hand."""
+    document = json.loads(distances.RESULT.read_text())
+    assert distances.between((ROOT / "README.md").read_text()) == distances.markdown(document)
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{distances.BEGIN}\n{distances.END}\nafter\n")
+    assert distances.between(page.read_text()) != distances.markdown(document)
+    assert distances.main(["--table", str(page)]) == 0
+    assert distances.between(page.read_text()) == distances.markdown(document)
 
 
 def test_a_table_goes_between_its_markers_and_nowhere_else(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from device.see.detector import Detector, Reason
 from device.see.detector_body import Trace, densest
 from device.see.detector_cells import Grid
 from device.see.detector_episode import NEXT, Notice, Stage
+from device.see.detector_light import likeness
 from device.see.frame import Frame, Grey, Watched
 
 ON, OFF = SeeToTell.MOTION_STARTED, SeeToTell.MOTION_ENDED
@@ -212,6 +213,54 @@ def test_streaks_of_rain_and_insects_are_not_motion() -> None:
     assert camera.messages == []
 
 
+@pytest.mark.parametrize(("lit", "told"), [(250.0, []), (170.0, [ON])])
+def test_an_insect_in_the_infrared_lamp_is_not_motion_and_a_coat_is(lit: float, told: list[SeeToTell]) -> None:
+    """A few pixels that glare are not a body, however far their light spreads; a body of the same brightness is."""
+    camera, picture = watched_by(picture=place() * 0.3, noise_levels=3.0)
+    high, wide = (4, 4) if lit > 200 else (24, 12)
+    for number in range(40):
+        shown, y, x = picture.copy(), 40 + number // 2, 40 + number
+        shown[y : y + high, x : x + wide] = lit
+        camera.show(shown)
+    assert camera.messages == told
+
+
+def flag(picture: Picture, t_s: float) -> Picture:
+    """A striped flag on the wall; a gust of 4 s each 10 s lifts it, and it reaches farther than it hangs."""
+    shown, gust = picture.copy(), max(0.0, np.sin(2 * np.pi * t_s / 10) - 0.3)
+    rows, columns = np.mgrid[0:44, 0:40]
+    waves = rows - 6 * gust * np.sin(columns / 5 - 9 * t_s)
+    there = (waves > 8) & (waves < 34) & (columns < 14 + 26 * min(1.0, gust))
+    shown[16:60, 100:140][there] = np.where(waves % 12 < 6, 160, 90)[there]
+    return shown
+
+
+def test_a_flag_that_has_waved_for_a_minute_is_not_motion_and_somebody_is() -> None:
+    """Gusts come all day: what they lift is known after some, and hides nobody who comes elsewhere."""
+    camera, picture = watched_by()
+    for number in range(1000):
+        camera.show(flag(picture, number / 10))
+    assert [t_s for message, t_s in camera.told if message is ON and t_s > 65] == []
+    camera.walk(picture)
+    assert camera.messages[-1] is ON
+
+
+def test_light_that_ends_at_a_corner_is_not_motion_and_somebody_in_it_is() -> None:
+    """The sun comes out on the path and not on the wall: the fence between them is the same fence, only brighter."""
+    picture = place()
+    picture[:, 60:] *= 0.5
+    picture[70:76, 60:] = 100
+    picture[76:82, 60:] = 12
+    camera, _ = watched_by(picture=picture)
+    lit = picture.copy()
+    for _ in range(40):
+        lit[:, 60:] *= np.float32(1.02)
+        camera.show(lit)
+    assert camera.messages == []
+    camera.walk(lit, level=160)
+    assert camera.messages[:1] == [ON]
+
+
 def test_mains_flicker_is_not_motion_and_hides_nobody() -> None:
     """Lamps on the mains beat with the camera; a porch at night is lit by one."""
     camera, picture = watched_by()
@@ -373,7 +422,18 @@ def test_the_densest_window_is_the_densest() -> None:
     """Checked against looking into each window in turn."""
     cells = (np.random.default_rng(6).random((31, 40)) < 0.3).astype(np.uint8)
     slow = max(int(cells[y : y + 9, x : x + 5].sum()) for y in range(23) for x in range(36))
-    assert densest(cells) == slow
+    count, box = densest(cells)
+    assert count == slow == int(cells[box].sum())
+
+
+def test_edges_are_alike_in_any_light_and_a_coat_is_not() -> None:
+    """The measure that tells light from a body, by itself; noise alone is like nothing."""
+    scene, everywhere = place(22, 14), np.ones((22, 14), np.bool_)
+    coat = scene.copy()
+    coat[4:18, 3:11] = place(14, 8, seed=5)
+    assert likeness(scene, scene * np.float32(1.4) + 7, everywhere) > 0.999
+    assert likeness(scene, coat, everywhere) < 0.8
+    assert likeness(scene, np.zeros_like(scene), everywhere) == 0.0
 
 
 def test_what_jumps_about_is_not_traced_and_what_overlaps_itself_is() -> None:

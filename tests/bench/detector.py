@@ -149,13 +149,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help="only this one, or none; may be given more than once")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write everything that was measured")
     parser.add_argument("--quick", action="store_true", help=f"{len(QUICK)} scenes and {QUICK_HOURS:g} hours")
+    parser.add_argument("--keep", type=Path, metavar="FILE",
+                        help="programs that are not installed keep their numbers of this measurement of the same seed")
     parser.add_argument("--table", type=Path, metavar="FILE", help="measure nothing: rewrite the table in this document")
     options = parser.parse_args(arguments)
     try:
         if options.table:
             table.rewrite(options.table, json.loads(table.RESULT.read_text()))
             return 0
+        earlier = json.loads(options.keep.read_text()) if options.keep else None
         document = measure(options)
+        if earlier is not None:
+            keep(document, earlier)
     except (DoorstepError, OSError, ValueError, RuntimeError) as error:
         print(f"bench: error: {error}\nbench: hint: {getattr(error, 'hint', 'see --help')}", file=sys.stderr)
         return 2
@@ -205,6 +210,24 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                   for kind, members in WEATHER.items() if any(name in found for name in members)},
         "recordings": real,
     }
+
+
+def keep(document: dict[str, Any], earlier: dict[str, Any]) -> None:
+    """Give programs that are missing their numbers of an earlier measurement. ValueError if that is of another seed."""
+    if earlier["seed"] != document["seed"]:
+        raise ValueError(f"the earlier measurement is of seed {earlier['seed']}: must be {document['seed']}, of the same scenes")
+    pairs = [(document["scenes"], earlier["scenes"]),
+             *((document["empty"].get(kind, {}), scenes) for kind, scenes in earlier["empty"].items())]
+    for name in [name for name in (DVR_SCAN, MOTION) if name in document["missing"] and name in earlier["versions"]]:
+        for now, then in pairs:
+            for scene in now.keys() & then.keys():
+                if name in then[scene]:
+                    now[scene][name] = then[scene][name]
+        document["versions"][name] = earlier["versions"][name]
+        document.setdefault("kept", {})[name] = earlier.get("kept", {}).get(name, earlier["date"])
+        del document["missing"][name]
+        if name == MOTION:
+            document["motion_pace_share"] = earlier["motion_pace_share"]
 
 
 def _machine() -> dict[str, Any]:

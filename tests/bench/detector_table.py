@@ -86,6 +86,7 @@ def markdown(document: Document) -> str:
     lines += ["", "What each was given:", "", *(f"- {_named(document, name)}: {document['given'][name]}." for name in total)]
     lines += ["", (f"Measured on {document['date']}: {machine['name']}, {machine['cores']} cores, Python {machine['python']}, "
                    f"NumPy {document['versions']['numpy']}, OpenCV {document['versions']['opencv']}.")]
+    lines += [f"{name} saw the same scenes on {date}." for name, date in document.get("kept", {}).items()]
     return "\n".join(lines)
 
 
