@@ -129,7 +129,7 @@ def test_with_a_sensor_the_process_that_watches_has_the_pins_and_no_camera(machi
     toml.write_text(sensing)
     machine.run("deploy/install.sh")
     # A Raspberry Pi has it from apt, a plain Debian does not, and PyPI for Bookworm's Python alone.
-    machine.run("/opt/doorstep/bin/pip", "install", "-q", "--only-binary=:all:", "lgpio", status=None)
+    machine.run("/opt/doorstep/bin/pip", "install", "-q", "--only-binary=:all:", "lgpio>=0.2.2", status=None)
     machine.start()
 
     def says(name: str, words: str) -> bool:
