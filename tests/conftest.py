@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from tests.rabbit.rig import RABBIT, Ports, Rabbit
 from tests.rig import Mosquitto, Phone
 
 BROKERS = ["mosquitto", *(["rabbitmq"] if RABBIT in os.environ else [])]  # make test-rabbit
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that has us in the background; what we start would have it too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 looks_inside = pytest.mark.skipif(os.getuid() != 0, reason="only root may look into a confined process")
 

@@ -201,9 +201,9 @@ def test_what_fails_is_said_and_left_for_later_and_the_rest_goes_on(here: Path) 
         window.press(f"{OWNER}x\n".encode(), "cannot be read")
         window.press(b"none\n", "The broker")
         window.press(b"here\n", "What is left to do")
+        assert window.end() == 0
         assert "doors.json is damaged" in flat(window.read())
         assert "the broker, again: doorstep setup broker" in flat(window.read())
-        assert window.end() == 0
 
 
 # From a file
