@@ -6,12 +6,17 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import rig
+from tests.bench import in_memory
 from tests.rabbit.rig import RABBIT, Ports, Rabbit
 from tests.rig import Mosquitto, Phone
+
+if TYPE_CHECKING:  # not everywhere where tests run
+    from gpiozero.pins.mock import MockFactory
 
 BROKERS = ["mosquitto", *(["rabbitmq"] if RABBIT in os.environ else [])]  # make test-rabbit
 
@@ -24,7 +29,7 @@ looks_inside = pytest.mark.skipif(os.getuid() != 0, reason="only root may look i
 @pytest.fixture(scope="session")
 def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rabbit]:
     """One RabbitMQ for all tests: it takes seconds to start."""
-    with rig.in_memory() as folder, Ports(folder) as ports, Rabbit(ports) as node:
+    with in_memory() as folder, Ports(folder) as ports, Rabbit(ports) as node:
         yield node
 
 
@@ -50,6 +55,19 @@ def phone(broker: Mosquitto | Rabbit) -> Iterator[Phone]:
 @pytest.fixture(autouse=True)
 def runtime_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A runtime directory of the test's own, in memory as on a device."""
-    with rig.in_memory() as folder:
+    with in_memory() as folder:
         monkeypatch.setenv("RUNTIME_DIRECTORY", str(folder))
         yield folder
+
+
+@pytest.fixture
+def pins(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockFactory]:
+    """gpiozero's own mock pins."""
+    from gpiozero import Device
+    from gpiozero.pins.mock import MockFactory
+
+    factory = MockFactory()
+    monkeypatch.setattr(Device, "pin_factory", factory)
+    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
+    yield factory
+    factory.reset()

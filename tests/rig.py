@@ -11,12 +11,10 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -32,16 +30,6 @@ from device.messages import KeepToTell, SeeToTell, Sender, pair
 PATIENCE_S = 20.0  # an idle machine needs a tenth; a busy one must not make a test lie
 
 TOPICS = [topic.format(door="front-door") for access, topic in RIGHTS[Role.DEVICE] if access == "write"]
-
-
-@contextmanager
-def in_memory() -> Iterator[Path]:
-    """A folder on tmpfs."""
-    folder = Path(tempfile.mkdtemp(prefix="doorstep-test-", dir="/dev/shm"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
 
 
 def until(true: Callable[[], object], what: str | Callable[[], str], most_s: float = PATIENCE_S) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gpiozero import Device, mixins
+from gpiozero import mixins
 from gpiozero.pins.mock import MockFactory
 
 from device.config import Recording
@@ -130,16 +130,6 @@ def test_in_a_terminal_the_demo_records_with_a_key(tmp_path: Path) -> None:
         process.kill()
         process.wait(10)
         os.close(person)
-
-
-@pytest.fixture
-def pins(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockFactory]:
-    """gpiozero's own mock pins."""
-    factory = MockFactory()
-    monkeypatch.setattr(Device, "pin_factory", factory)
-    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
-    yield factory
-    factory.reset()
 
 
 def test_inv_button_opens_the_gate_not_a_pin_that_was_low_at_the_start(pins: MockFactory) -> None:

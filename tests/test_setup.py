@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pyrage
 import pytest
-from gpiozero import Device
 from gpiozero.pins.mock import MockFactory
 
 from device import config, setup_camera, setup_steps
@@ -348,15 +347,6 @@ def test_a_camera_that_is_not_there_or_hangs_is_said_and_ends_nothing(
 
 
 # The button and the light
-
-
-@pytest.fixture
-def pins(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockFactory]:
-    factory = MockFactory()
-    monkeypatch.setattr(Device, "pin_factory", factory)
-    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
-    yield factory
-    factory.reset()
 
 
 @pytest.mark.parametrize(("pressed", "says"), [(True, "Button and light work."), (False, "BCM pin 17 to ground")])

@@ -11,9 +11,10 @@ import pytest
 from device import __version__
 from device.messages import KeepToTell, SeeToTell
 from device.tell.words import Alert
+from tests.bench import in_memory
 from tests.broker_rig import House
 from tests.homeassistant.rig import HomeAssistant
-from tests.rig import Teller, in_memory, until
+from tests.rig import Teller, until
 
 PREFIX = Path(os.environ["HOMEASSISTANT"]).absolute() if "HOMEASSISTANT" in os.environ else None  # by `make test-ha`
 pytestmark = pytest.mark.skipif(PREFIX is None, reason="no Home Assistant; try: make test-ha")

@@ -18,9 +18,10 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from device.tell.words import Words
+from tests.bench import in_memory
 from tests.rabbit.doors import ALERTS
 from tests.rabbit.rig import RABBIT, Ports, Rabbit
-from tests.rig import environment, free_port, in_memory, until
+from tests.rig import environment, free_port, until
 
 pytestmark = pytest.mark.skipif(RABBIT not in os.environ, reason="no RabbitMQ; try: make test-rabbit")
 
