@@ -96,7 +96,7 @@ def _looks(led: MockPin) -> str:
     return "slow" if len(led.states) > 1 else "on" if led.state else "off"
 
 
-def _move_clock(ahead_s: Callable[[], float]) -> None:
+def move_clock(ahead_s: Callable[[], float]) -> None:
     """Have the wall clock be wrong, as on a Pi that has no battery for it. What the kernel dates stays as it is."""
     true_s = time.time
     time.time = lambda: true_s() + ahead_s()
@@ -111,7 +111,7 @@ def _move_clock(ahead_s: Callable[[], float]) -> None:
         clip.datetime = Wrong
 
 
-def _follow(path: str) -> Callable[[], float]:
+def follow(path: str) -> Callable[[], float]:
     """Return what reads the seconds that a test has written there, without a call that confinement would refuse."""
     with Path(path).open("rb") as file:
         page = mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ)
@@ -146,9 +146,9 @@ def main() -> int:
 
         run.House.modules = dict.fromkeys(("see", "tell", "keep") if "CLOCK" in os.environ else ("keep",), "tests.finger")
     elif "CLOCK" in os.environ:
-        _move_clock(_follow(os.environ["CLOCK"]))
+        move_clock(follow(os.environ["CLOCK"]))
     elif "CLOCK_BACK_S" in os.environ:
-        _move_clock(lambda: -float(os.environ["CLOCK_BACK_S"]))
+        move_clock(lambda: -float(os.environ["CLOCK_BACK_S"]))
     if sys.argv[1] == "keep":
         Device.pin_factory = MockFactory()
         _serve_confined(os.environ["FINGER"])

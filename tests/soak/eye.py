@@ -1,7 +1,7 @@
 """`doorstep` with an eye of the soak's own: somebody walks past, the view is covered, or the camera fails, by its order.
 
-As a program it runs the command line; for `run` it puts itself into `see` and mock pins into `keep`.
-Orders are bytes in the FIFO at the path in ORDERS.
+As a program it runs the command line; for `run` it puts itself into `see` and mock pins into `keep`. Orders are bytes in the
+FIFO at the path in ORDERS; the wall clock of all three is moved by the file in CLOCK.
 
 Rule 1: frames come FASTER than their own time says; all else runs at its own pace.
 """
@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from tests import finger
 from tests.bench import latency
 
 if TYPE_CHECKING:
@@ -82,11 +83,12 @@ def main() -> int:
     if sys.argv[1] == "run":
         from device import run
 
-        run.House.modules = {"see": "tests.soak.eye", "keep": "tests.finger"}
+        run.House.modules = {"see": "tests.soak.eye", "tell": "tests.finger", "keep": "tests.finger"}
         run.STEADY_AFTER_S = STEADY_AFTER_S
     else:
         from device.see import process
 
+        finger.move_clock(finger.follow(os.environ["CLOCK"]))
         orders = os.open(os.environ["ORDERS"], os.O_RDWR | os.O_NONBLOCK)  # now: confined, it may open nothing
         process.open_camera = lambda settings: Eye(settings, orders)
     from device import cli

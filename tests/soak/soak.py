@@ -4,11 +4,11 @@
 
 The real `doorstep run` with its three confined processes, a real Mosquitto, a phone with a session, mock pins and clips in
 a small memory disk. Visitors come, the button is pressed and held, the broker goes, the camera hangs or is unplugged, each
-process is killed and stopped, the disk is full; frames come at four times their pace.
+process is killed and stopped, the disk is full, the clock jumps; frames come at four times their pace.
 
 Rule 1: each thing that happens has its own law, below; `Door.laws` holds at all times.
 Rule 2: whatever is told must have a cause: a visitor is told once, late where the broker was away, and nothing else is.
-Not here: a wall clock that jumps (tests/test_faults.py), a power cut (tests/power), systemd (tests/board).
+Not here: a power cut (tests/power), systemd (tests/board).
 """
 
 from __future__ import annotations
@@ -156,8 +156,20 @@ def pause(door: Door, _: random.Random) -> None:
     until(lambda: door.last("status") == "watching", "watching did not go on after a pause", BACK_WITHIN_S)
 
 
+def clock(door: Door, chance: random.Random) -> None:
+    """The wall clock jumps: a visitor before, in and after it is told once, and not as late."""
+    mark = len(door.phone.got)
+    door.order(WALK)
+    door.move_clock(chance.uniform(-2, 2) * 86_400)
+    until(lambda: door.motions(mark), "a visitor was not told as the clock jumped", TOLD_WITHIN_S)
+    time.sleep(5.5)
+    said = [got.payload for got in door.phone.got[mark:] if got.leaf == "alert"]
+    assert said == [MOTION], f"as the clock jumped it was said: {said}"
+
+
 # What happens, and how often beside the others. A visitor comes after each, for the proof that it still watches.
-HAPPENINGS: dict[Happening, int] = {visit: 8, outage: 2, kill: 4, stop: 2, hang: 1, unplug: 2, record: 4, full: 1, pause: 2}
+HAPPENINGS: dict[Happening, int] = {visit: 8, outage: 2, kill: 4, stop: 2, hang: 1, unplug: 2, record: 4, full: 1, pause: 2,
+                                     clock: 2}
 
 
 def _replaced(door: Door, name: str, harm: Callable[[int], None]) -> None:
