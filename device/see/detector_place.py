@@ -60,6 +60,7 @@ class Place:
         self._lately: Cells = np.zeros(shape, np.float32)
         self._light = Light(shape)
         self._diff, self._size, self._scratch, self._tall = (np.empty(shape, np.float32) for _ in range(4))
+        self._ones, self._most = np.ones(self.cells.size, np.float32), np.full(shape, NOISE_MOST_LEVELS, np.float32)
         self._changed, self._still = np.empty(shape, np.bool_), np.empty(shape, np.bool_)
         self._seen, self._looks, self._look_s = 0, 0, 0.0
 
@@ -105,7 +106,10 @@ class Place:
 
     def explained(self) -> tuple[float, float]:
         """Mean levels of change that light explains, and that it does not; after `changed`."""
-        return float(self._light.correction.mean()), float(self._size.mean())
+        return self._mean(self._light.correction), self._mean(self._size)
+
+    def _mean(self, levels: Cells) -> float:
+        return float(np.dot(levels.reshape(-1), self._ones)) / levels.size  # a third of what mean() costs
 
     def learn(self, cells: Cells, dt_s: float, any_changed: bool, unsteady: bool, moving: bool) -> None:
         """Let the place, its noise and the last moment follow the frame; after `changed`, once.
@@ -118,7 +122,7 @@ class Place:
         noise_rate = min(1.0, max(dt_s / NOISE_DOWN_S, 0.5 / (self._seen + 1)))
         size *= SIGMA_OF_MEAN
         self._learn_lasting(dt_s, moving)
-        np.minimum(size, NOISE_MOST_LEVELS, out=size)
+        np.minimum(size, self._most, out=size)
         size -= self.noise
         if any_changed:
             still = self._changed if unsteady else self._find_still(recent)
