@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP     = $(1)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test check bench bench-detector bench-broker soak test-camera test-rabbit test-ha test-board test-power test-privacy test-install test-oldest test-wheels deb test-deb man drawings clean need-venv need-mosquitto
+.PHONY: help demo test check bench bench-detector bench-broker soak test-camera test-rabbit test-ha test-board test-power test-privacy test-install test-oldest test-wheels deb test-deb test-arm man drawings clean need-venv need-mosquitto
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -78,6 +78,11 @@ test-deb: deb need-mosquitto $(VENV)/.test $(VENV)/.deb  ## the packages: same b
 	tests/install/setup.sh $(INSTALL)
 	INSTALL=$(INSTALL) $(BIN)/python -m pytest tests/install/test_package.py
 
+test-arm: ARM ?= $(CURDIR)/.arm
+test-arm: deb $(VENV)/.test  ## the package for the Pi's processor, in an emulated Debian 12 (root, Debian; 5 minutes to set up)
+	tests/install/emulated.sh $(ARM) tests/install/setup.sh $(ARM) arm64
+	tests/install/emulated.sh $(ARM) env INSTALL=$(ARM) $(BIN)/python -m pytest tests/install/test_package_arm.py
+
 test-wheels: $(VENV)/.made  ## what a device needs is there as wheels for aarch64 (downloads it)
 	tests/wheels.sh $(BIN)/python
 
@@ -94,7 +99,7 @@ drawings: $(VENV)/.test  ## draw the wiring and the walk test into deploy/
 	$(BIN)/python deploy/draw.py
 
 clean:  ## remove what the targets have made
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-peers $(VENV)-build dist .camera .board .rabbit .homeassistant .install .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-peers $(VENV)-build dist .camera .board .rabbit .homeassistant .install .arm .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 need-venv:
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is missing; try: sudo apt install python3 python3-venv" >&2; exit 2; }

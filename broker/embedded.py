@@ -25,7 +25,7 @@ def require() -> None:
     """Raise DoorstepError where the embedded broker is not installed."""
     if importlib.util.find_spec("amqtt") is None:
         raise DoorstepError("no broker is configured, and the embedded one is not installed",
-                            "name yours under [broker] in doorstep.toml, or: pip install 'doorstep[demo]'")
+                            "name yours under [broker] in doorstep.toml; to try it without, in a checkout: make demo")
 
 
 def free_port() -> int:

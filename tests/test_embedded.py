@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from broker.embedded import free_port, wait_until_up
+from broker.embedded import free_port, require, wait_until_up
+from device.errors import DoorstepError
 
 
 @pytest.fixture
@@ -31,6 +32,14 @@ def listeners(pid: int) -> set[str]:
     """Every address and port on which a process takes TCP connections or UDP packets."""
     lines = subprocess.run(["ss", "-Hltunp"], capture_output=True, text=True, check=True).stdout.splitlines()
     return {line.split()[4] for line in lines if re.search(rf"\bpid={pid}\b", line)}
+
+
+def test_where_it_is_not_installed_the_hint_can_be_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it is with the package, into whose libraries nobody installs another, and under a name that is nobody's elsewhere yet."""
+    monkeypatch.setitem(sys.modules, "amqtt", None)
+    with pytest.raises(DoorstepError) as refused:
+        require()
+    assert "make demo" in refused.value.hint
 
 
 def test_it_listens_on_loopback_and_nowhere_else(embedded: tuple[int, int]) -> None:

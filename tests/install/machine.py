@@ -46,17 +46,22 @@ class Machine:
 
     def run(self, *command: str, status: int | None = 0) -> str:
         """Run a command there; return what it said. It ends with `status`, or None: as it likes."""
-        own = ["env", "-i", "PATH=/usr/local/bin:/usr/sbin:/usr/bin", "HOME=/root", "TERM=dumb",
-               "PIP_CERT=/etc/ssl/certs/ca-certificates.crt"]
-        if self._running is None:
-            words = [*NSPAWN, "--pipe", "-D", str(self.tree), "--chdir=/src", *own, *command]
-        else:
-            words = ["nsenter", "-t", self._first(), "-m", "-u", "-i", "-n", "-p", "-r", *own, *command]
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        done = subprocess.run(self._words(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               check=False, timeout=1200)
         assert status in (None, done.returncode), f"{command}: {done.returncode}: {done.stdout}"
         # What nspawn says for itself of its own folder, where /run is no file system of its own.
         return re.sub(r"Attempted to remove disk file system under .*\n(\n)?", "", done.stdout)
+
+    def begin(self, *command: str) -> subprocess.Popen[bytes]:
+        """Begin a command there; what it reads is written to it."""
+        return subprocess.Popen(self._words(command), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+
+    def _words(self, command: tuple[str, ...]) -> list[str]:
+        own = ["env", "-i", "PATH=/usr/local/bin:/usr/sbin:/usr/bin", "HOME=/root", "TERM=dumb",
+               "PIP_CERT=/etc/ssl/certs/ca-certificates.crt"]
+        if self._running is None:
+            return [*NSPAWN, "--pipe", "-D", str(self.tree), "--chdir=/src", *own, *command]
+        return ["nsenter", "-t", self._first(), "-m", "-u", "-i", "-n", "-p", "-r", *own, *command]
 
     def _first(self) -> str:
         """The process id of its first process, on this machine."""

@@ -98,9 +98,9 @@ def test_lintian_says_nothing_that_is_not_explained(unpacked: tuple[str, Path]) 
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def bring(machine: Machine) -> None:
+def bring(machine: Machine, architecture: str = "amd64") -> None:
     """What it depends on is fetched; then the package is installed where there is no network."""
-    shutil.copy(deb("amd64"), machine.tree / LATER.lstrip("/"))
+    shutil.copy(deb(architecture), machine.tree / LATER.lstrip("/"))
     machine.run("apt-get", "-q", "update")
     machine.run(*APT, "install", "--download-only", LATER)
     machine.run("unshare", "-n", *APT, "install", LATER)
