@@ -57,6 +57,8 @@ def programs(folder: Path) -> Path:
 class OwnMachine:
     """`with OwnMachine(folder) as machine:` then machine.run("sudo doorstep broker check"), in a checkout."""
 
+    NAMESPACES = ["unshare", *["--map-root-user"] * (os.getuid() != 0), "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
+
     def __init__(self, folder: Path) -> None:
         self.folder, self.bin = folder, programs(folder)
         for name in ("etc", "home"):
@@ -67,9 +69,7 @@ class OwnMachine:
         self._last = 0
 
     def __enter__(self) -> Self:
-        own = ["--map-root-user"] * (os.getuid() != 0)
-        command = ["unshare", *own, "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-euc", MAKE, "sh",
-                   str(self.folder), str(os.getuid()), str(os.getgid())]
+        command = [*self.NAMESPACES, "sh", "-euc", MAKE, "sh", str(self.folder), str(os.getuid()), str(os.getgid())]
         path = f"{self.bin}:{Path(sys.executable).parent}:{os.environ['PATH']}:/usr/sbin:/sbin"
         with (self.folder / "machine.log").open("wb") as log:
             self._first = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, bufsize=1,

@@ -124,7 +124,7 @@ def test_every_line_that_needs_somebody_at_it_runs_in_a_terminal(line: str, tmp_
     """In its folder lies a doorstep.toml, whose camera is the drawn porch."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    (tmp_path / "doorstep.toml").write_text("[camera]\nsource = 'porch'\n")
+    (tmp_path / "doorstep.toml").write_text("[camera]\nsource = 'porch'\n[recording]\npanel = 'terminal'\n")
     write_visits(tmp_path / "visit.mp4")
     with Window(*line.split()[1:]) as window:
         for words, keys in TERMINAL[line]:
