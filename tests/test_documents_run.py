@@ -13,7 +13,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pyrage
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -61,7 +60,7 @@ def owners(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "config" / "doorstep").mkdir(parents=True)
     key = clips.identity().rename(folder / "config" / "doorstep" / "identity.txt").read_text()
     (folder / "key.txt").write_text(key)
-    (folder / "key.age").write_bytes(pyrage.passphrase.encrypt(key.encode(), PASSPHRASE))
+    subprocess.run(in_a_terminal("age -p -o key.age key.txt"), cwd=folder, input=f"{PASSPHRASE}\n" * 2, text=True, check=True, capture_output=True)
     public = clips.device.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     (folder / "whose").write_text(fingerprint(public))
     write_visits(folder / "walk.mp4")
@@ -89,6 +88,11 @@ def owners(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def in_a_terminal(line: str) -> list[str]:
+    """age asks for a passphrase in a terminal alone."""
+    return ["script", "-qec", line, "/dev/null"]
+
+
 def filled(line: str, owners: Path) -> str:
     for words, own in FILLED.items():
         line = line.replace(words, own.format(whose=(owners / "whose").read_text()))
@@ -107,9 +111,7 @@ def test_every_line_of_an_owner_runs(line: str, owners: Path, tmp_path: Path) ->
     home = tmp_path / "new" if line.startswith("doorstep key") else owners / "config"
     for name in WRITES.get(line, "").split():
         (here / name).unlink()
-    shell = ["sh", "-euc", filled(line, owners)]
-    if line.startswith("age"):  # it asks for the passphrase in a terminal
-        shell = ["script", "-qec", filled(line, owners), "/dev/null"]
+    shell = in_a_terminal(line) if line.startswith("age ") else ["sh", "-euc", filled(line, owners)]
     done = subprocess.run(shell, cwd=here, input=f"{PASSPHRASE}\n", capture_output=True, text=True, check=False, timeout=60,
                           env=environment(PATH=f"{here}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}", MANPAGER="cat",
                                           MANPATH=f"{here}/share/man", PYTHONPATH=str(ROOT), XDG_CONFIG_HOME=str(home),
