@@ -16,15 +16,16 @@ import pytest
 from device.config import Alerts
 from device.messages import ALIVE_EVERY_S, SeeToTell
 from device.see.detector import Detector
+from device.see.detector_place import Place
 from device.see.frame import Frame
 from device.see.porch import Light, Porch, Scene, Visit, Way
 from device.see.process import BLOCKS, MOVES
-from device.tell.desk import Desk
+from device.tell.desk import READ_AFTER_S, Desk
 from device.tell.outbox import Outbox
 from device.tell.policy import Policy
 from device.tell.words import Publish, Words
 
-PAIRS = int(os.environ.get("PAIRS", "20"))
+PAIRS = int(os.environ.get("PAIRS", "40"))
 FRAMES_PER_S, SECONDS = 10, 16.0
 WITHIN_FRAMES = 1
 # Who steps up to the lens fills the view, and then a coat's pattern is what moves: the end of that motion, and nothing
@@ -51,11 +52,18 @@ def honest(_index: int, _frame: Frame, message: SeeToTell) -> tuple[int, SeeToTe
 
 
 def leaves(frames: Iterable[Frame], leak: Leak = honest, tongue: Tongue = lambda _, publish: publish) -> list[Said]:
-    """All that leaves `tell` with a broker that answers at once, the clock being the frames'."""
+    """All that leaves `tell` with a broker that answers at once, the clock being the frames'.
+
+    It has been connected for a while: what is said again after that would else come between motions, or after.
+    """
     detector, policy, words = Detector(), Policy(Alerts(cooldown_s=1.0), 0.0), Words("front-door", "front door")
     outbox = Outbox(None, 0.0)
     desk = Desk(words, outbox)
     desk.connected()
+    desk.set_motion(False)
+    for before_s in (-2 * READ_AFTER_S, -READ_AFTER_S):
+        while desk.next(before_s) is not None:
+            desk.acknowledged()
     said: list[Said] = []
     under_way: list[tuple[int, SeeToTell]] = []
     moving = blocked = False
@@ -118,6 +126,18 @@ def test_inv_no_pixels_leave_two_contents_are_told_alike() -> None:
         if different:
             found[number, way.name, one.scene.light.name] = different
     assert found == {}
+
+
+def test_inv_no_pixels_leave_no_pixel_decides_by_a_step() -> None:
+    """A coat's button, a level brighter, changes hardly how much of its wearer counts; all of them together may."""
+    place, cells = Place((9, 5)), np.linspace(0, 60, 45, dtype=np.float32).reshape(9, 5)
+    counts = []
+    for button_levels in range(61, 200):
+        cells[4, 2] = button_levels
+        place.changed(cells, unsteady=False)
+        counts.append(place.core((slice(9), slice(5))))
+    assert counts[0] == 45 and counts[-1] < 15
+    assert max(abs(a - b) for a, b in zip(counts[1:], counts, strict=False)) <= 1
 
 
 def print_of(frame: Frame) -> int:

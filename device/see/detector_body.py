@@ -22,24 +22,44 @@ CALM_FIRST_CS = np.uint8(20)
 
 
 def around(a: npt.NDArray[Any], join: np.ufunc, tall: npt.NDArray[Any], out: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """`join` each cell with its eight neighbours into `out`; the border has fewer. `tall` is scratch."""
+    """`join` each cell with its neighbours into `out`; the border has fewer. `tall` is scratch; both contiguous."""
     join(a[1:], a[:-1], out=tall[1:])
     tall[0] = a[0]
     join(tall[:-1], a[1:], out=tall[:-1])
-    join(tall[:, 1:], tall[:, :-1], out=out[:, 1:])
+    # All rows as one, which costs half: only the first and the last column are not what they seem then.
+    run, into = tall.reshape(-1), out.reshape(-1)
+    join(run[1:], run[:-1], out=into[1:])
     out[:, 0] = tall[:, 0]
-    join(out[:, :-1], tall[:, 1:], out=out[:, :-1])
+    last = out[:, -1].copy()
+    join(into[:-1], run[1:], out=into[:-1])
+    out[:, -1] = last
     return out
 
 
 def densest(cells: npt.NDArray[np.uint8]) -> tuple[int, Box]:
-    """The most cells (0 or 1) in any window of WINDOW_CELLS, by a summed-area table (Crow 1984); and that window."""
+    """The most cells (0 or 1) in any window of WINDOW_CELLS; and that window, the first of several."""
     tall, wide = min(WINDOW_CELLS[0], cells.shape[0]), min(WINDOW_CELLS[1], cells.shape[1])
-    sums = np.zeros((cells.shape[0] + 1, cells.shape[1] + 1), np.int32)
-    np.cumsum(np.cumsum(cells, axis=0, dtype=np.int32), axis=1, out=sums[1:, 1:])
-    counts = sums[tall:, wide:] - sums[:-tall, wide:] - sums[tall:, :-wide] + sums[:-tall, :-wide]
+    by_row = _sums(cells, tall)
+    # All rows as one: what runs over a row's end is not looked at.
+    counts = np.empty_like(by_row)
+    counts.reshape(-1)[: counts.size - wide + 1] = _sums(by_row.reshape(-1), wide)
+    counts = counts[:, : cells.shape[1] - wide + 1]
     top, left = divmod(int(counts.argmax()), counts.shape[1])
     return int(counts[top, left]), (slice(top, top + tall), slice(left, left + wide))
+
+
+def _sums(a: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
+    """Sums of `count` neighbours along the first axis, from sums of 1, 2, 4 and so on: few calls, of bytes."""
+    power, size, total, summed = a, 1, a[:0], 0
+    while True:
+        if count & size:
+            rest = a.shape[0] - count + 1
+            total = power[summed : summed + rest] + total[:rest] if summed else power
+            summed += size
+        if summed == count:
+            return total[: a.shape[0] - count + 1]
+        power = power[size:] + power[:-size]
+        size *= 2
 
 
 class Trace:
@@ -48,6 +68,7 @@ class Trace:
     def __init__(self, shape: tuple[int, int]) -> None:
         self._age = np.zeros(shape, np.uint8)
         self._tall, self._wide = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+        self._most = np.full(shape, TRACE_MOST_CS, np.uint8)  # numpy takes three times as long for a number
         self._empty = True
         self.box: Box = (slice(0), slice(0))  # of the body that `follow` found
 
@@ -69,7 +90,7 @@ class Trace:
             self._empty = False
             return 0
         older = around(age, np.maximum, self._tall, self._wide)
-        np.minimum(older, TRACE_MOST_CS, out=older)
+        np.minimum(older, self._most, out=older)
         older += np.uint8(min(STEP_MOST_CS, round(dt_s * 100)))
         np.multiply(older, new, out=age)
         known = np.greater_equal(age, least_cs)

@@ -70,11 +70,15 @@ def likeness(place: Cells, cells: Cells, changed: Mask) -> float:
     Light that changes at a corner or a fence, with no block to hold it, makes the edges there stronger or fainter;
     a body has others. (Normalised correlation of gradients.)
     """
-    there = np.concatenate(((changed[1:] | changed[:-1]).ravel(), (changed[:, 1:] | changed[:, :-1]).ravel()))
-    then, now = (np.concatenate((np.diff(of, axis=0).ravel(), np.diff(of, axis=1).ravel()))[there]
-                 for of in (place, cells))
-    power = float(then @ then) * float(now @ now)
-    return float(then @ now) / math.sqrt(power) if power > 0 else 0.0
+    common = power_then = power_now = 0.0
+    for ahead, back in ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1])):
+        there = changed[ahead] | changed[back]
+        then, now = ((of[ahead] - of[back])[there] for of in (place, cells))
+        common += float(then @ now)
+        power_then += float(then @ then)
+        power_now += float(now @ now)
+    power = power_then * power_now
+    return common / math.sqrt(power) if power > 0 else 0.0
 
 
 class Light:
@@ -93,23 +97,24 @@ class Light:
         self._change = np.empty(blocks[0] * blocks[1], np.float32)
         self._rank = int(self._change.size * UNREST_QUANTILE)
         self._step: Cells = np.empty(shape, np.float32)
+        self._least, self._most = np.zeros(shape, np.float32), np.full(shape, 255.0, np.float32)  # as numbers: slower
         self.correction: Cells = np.empty(shape, np.float32)  # levels, 0 or more: how much light was taken out
 
     def relight(self, place: Cells, cells: Cells) -> float:
         """Light `place` as `cells` are lit, in place; say how unsteady the light is, as a share (0: steady)."""
         now, then = self._now, self._then
-        np.matmul(np.matmul(self._down, cells, out=self._half), self._along, out=now)
-        np.matmul(np.matmul(self._down, place, out=self._half), self._along, out=then)
+        np.dot(np.dot(self._down, cells, out=self._half), self._along, out=now)
+        np.dot(np.dot(self._down, place, out=self._half), self._along, out=then)
         now += PEDESTAL_LEVELS
         then += PEDESTAL_LEVELS
         now /= then
         now -= 1.0  # the share by which each block is brighter than the place was
         change = np.abs(now.reshape(-1), out=self._change)
         change.partition(self._rank)
-        step = np.matmul(self._up, np.matmul(now, self._across, out=self._half), out=self._step)
+        step = np.dot(self._up, np.dot(now, self._across, out=self._half), out=self._step)
         lit = np.add(place, PEDESTAL_LEVELS, out=self.correction)
         step *= lit  # levels
         place += step
-        np.clip(place, 0.0, 255.0, out=place)
+        np.minimum(np.maximum(place, self._least, out=place), self._most, out=place)
         np.abs(step, out=self.correction)
         return float(change[self._rank])

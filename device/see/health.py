@@ -79,7 +79,7 @@ class Health:
             return ()
         self._next_s = t_s + LOOK_EVERY_S
         edges = np.stack((cells[1:, 1:] - cells[1:, :-1], cells[1:, 1:] - cells[:-1, 1:]))
-        self.structure_levels = float(np.abs(np.diff(edges[0], axis=1)).mean())
+        self.structure_levels = float(np.abs(edges[0, :, 1:] - edges[0, :, :-1]).mean())
         mean_levels = float(cells.mean())
         np.clip(edges, -30.0, 30.0, out=edges)  # a door's frame may not outweigh everything else
         if self._usual is None or self._usual.shape != edges.shape:

@@ -1,4 +1,4 @@
-"""The detectors that look at frames in memory: ours, OpenCV's two as DVR-Scan uses them, and picamera2's example.
+"""The detectors that look at frames in memory: ours, OpenCV's two as DVR-Scan uses them, picamera2's, Frigate's.
 
 Rule 1: each gets the same frames, 160 wide and grey, at the product's pace, and the same zone.
 Rule 2: a peer keeps its authors' settings; what differs from them stands in GIVEN, which is printed with the numbers.
@@ -15,14 +15,17 @@ from device.messages import SeeToTell
 from device.see.detector import Detector
 from device.see.frame import Frame, Grey, Watched
 from tests.bench.detector_score import Span
+from tests.bench.peer_frigate import Frigate
 
-OURS, MOG2, KNN, PICAMERA2, DVR_SCAN, MOTION = "Doorstep", "OpenCV MOG2", "OpenCV KNN", "picamera2 example", "DVR-Scan", "Motion"
+OURS, MOG2, KNN, PICAMERA2 = "Doorstep", "OpenCV MOG2", "OpenCV KNN", "picamera2 example"
+FRIGATE, DVR_SCAN, MOTION = "Frigate's motion", "DVR-Scan", "Motion"
 
 GIVEN = {
     OURS: "grey frames 160 wide, default sensitivity",
     MOG2: "the same frames; DVR-Scan's default settings, around OpenCV's subtractor",
     KNN: "the same frames; as MOG2, with OpenCV's defaults for KNN",
     PICAMERA2: "the same frames; mean squared difference above 7, held for 2 s, computed without its uint8 wrap",
+    FRIGATE: "the same frames; its motion detector alone, with its defaults, held for 2 s, and its objects not asked for",
     DVR_SCAN: "video files of the scenes drawn 320 wide; its defaults, but events are not dated back (-tb 0s)",
     MOTION: "the files of DVR-Scan, in real time; Debian's defaults (enlarged to 640 wide, threshold 1500), but event_gap 2",
 }
@@ -50,6 +53,7 @@ def peers(like: Grey, frames_per_s: float, watched: Watched | None) -> dict[str,
         MOG2: _as_dvr_scan(mog2, like, frames_per_s, watched),
         KNN: _as_dvr_scan(knn, like, frames_per_s, watched),
         PICAMERA2: _picamera2(watched),
+        FRIGATE: _frigate(like, watched),
     }
 
 
@@ -98,6 +102,18 @@ def _as_dvr_scan(subtractor: Any, like: Grey, frames_per_s: float, watched: Watc
         above, below, first = (above + 1, 0, False) if moves else (0, below + 1, False)
         is_on = below < after if is_on else above >= least
         return is_on
+
+    return step
+
+
+def _frigate(like: Grey, watched: Watched | None) -> Step:
+    detector, moved_s = Frigate(like, watched), -HOLD_S
+
+    def step(luma: Grey, t_s: float) -> bool:
+        nonlocal moved_s
+        if detector.step(_seen(luma, watched)):
+            moved_s = t_s
+        return t_s - moved_s < HOLD_S
 
     return step
 

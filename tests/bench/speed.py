@@ -1,4 +1,4 @@
-"""How long one frame takes: the detector beside OpenCV's MOG2 and KNN, picamera2's arithmetic and a copy.
+"""How long one frame takes: the detector beside OpenCV's MOG2 and KNN, picamera2's arithmetic, Frigate's and a copy.
 
 Measured: processor time (of all threads) of one call per frame, on the same rendered frames with a visitor
 in view, already in memory; each contestant in turn, order rotating, median over the turns.
@@ -21,6 +21,7 @@ from device.see.detector import Detector
 from device.see.frame import Frame, Grey
 from device.see.porch import DEMO, Porch
 from tests.bench import FRAMES_PER_S
+from tests.bench.peer_frigate import Frigate
 
 # Width, height, frames that are drawn: the watching stream, then up to the largest that a webcam gives by
 # default. Drawing takes 4 ms to 0.3 s a frame, which bounds how many there are.
@@ -106,6 +107,7 @@ def _contestants(like: Grey) -> dict[str, Step]:
         "MOG2": cv2.createBackgroundSubtractorMOG2().apply,
         "KNN": cv2.createBackgroundSubtractorKNN().apply,
         "picamera2": _picamera2(like),
+        "Frigate": Frigate(like).step,
         COPY: lambda luma: np.copyto(kept, luma),
     }
 
