@@ -1,73 +1,69 @@
-"""Every command in every document, and in --help: the command line takes it, what it names exists, and what can run here runs."""
+"""Every command in every document, and in --help, is run by a test, and is first of all one: the command line takes it.
+
+Rule 1: a line that is written to be copied is run, as it stands, or another test that runs it is named; nothing else passes.
+Rule 2: where another test is named, the words by which it runs the command stand in it.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import re
-import shlex
 import subprocess
-import sys
-import tomllib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from broker import usage as broker_usage
 from device.cli import RUNS
 from device.usage import COMMANDS, GROUPS, parser
-from tests.clips import Clips, video
-from tests.rig import environment
+from tests import test_documents_machine, test_documents_run
+from tests.documents import COPIED, NAMED, ROOT, TESTED_ELSEWHERE, names_only, plain, simple
 
-ROOT = Path(__file__).parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/README.md")])
-# What stands in an indented block and is no command; the last is run line by line in tests/test_clips_document.py.
-OUTPUT = {("README.md", "Doorstep demo. A drawn porch"), ("CLIPS.md", "doorstep clip statement v1")}
-TESTED_ELSEWHERE = {"CLIPS.md": "## Check it without Doorstep"}
 UNITS = {path.name for path in [*ROOT.glob("deploy/systemd/*"), *ROOT.glob("deploy/*.*")]}
 KNOWN = {*COMMANDS, *GROUPS, *broker_usage.COMMANDS, "broker", "broker device", "broker phone"}
+LINES = {where: [*COPIED.get(where, []), *NAMED.get(where, [])] for where in COPIED | NAMED}
 
-
-def blocks(text: str) -> Iterator[list[str]]:
-    """What is indented below a blank line; in a list it would be a sentence that goes on, between fences a drawing."""
-    for found in re.findall(r"\n\n((?:    .*\n)+)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
-        yield [line[4:].rstrip() for line in found.splitlines()]
-
-
-def is_toml(block: list[str]) -> bool:
-    try:
-        return bool(tomllib.loads("\n".join(block)))
-    except tomllib.TOMLDecodeError:
-        return False
-
-
-def commands(document: Path) -> Iterator[str]:
-    """Every command line of a document: of its blocks, and those that stand in its sentences."""
-    name = str(document.relative_to(ROOT))
-    text = document.read_text()
-    if name in TESTED_ELSEWHERE:
-        text = text.split(TESTED_ELSEWHERE[name])[0]
-    for block in blocks(text + "\n"):
-        if not is_toml(block) and not any(name == where and block[0].startswith(words) for where, words in OUTPUT):
-            yield from block
-    for words in re.findall(r"`([^`\n]+)`", re.sub(r"\n", " ", text)):
-        if words.split()[0] in CHECKS and not words.endswith("/"):
-            yield words
-
-
-def simple(line: str) -> Iterator[list[str]]:
-    """The commands that a line is made of, each as words; without sudo, comments, and where its output goes."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
-    lexer.whitespace_split = True
-    words: list[str] = []
-    for word in [*lexer, ";"]:
-        if word in ("|", "&&", ";"):
-            words = words[3 if words[:2] == ["sudo", "-u"] else 1 if words[:1] == ["sudo"] else 0:]
-            yield words[: next((place for place, each in enumerate(words) if each in (">", ">>", "<")), len(words))]
-            words = []
-        else:
-            words.append(word)
+RUN = test_documents_machine.RUN | test_documents_run.RUN | set(test_documents_run.TERMINAL)
+INSTALL, SETUP, PACKAGE = ("tests/install/test_install.py", "tests/install/test_setup_installed.py", "tests/install/test_package.py")
+# What is run by another test, and the words there that do it; what they start in their turn stands beside them.
+TESTED_BY: dict[str, dict[str, str]] = {
+    "apt install ./doorstep_0.1.0_arm64.deb": {PACKAGE: '*APT, "install", LATER'},
+    "apt install mosquitto": {"tests/need-mosquitto.sh": "mosquitto:mosquitto"},
+    "apt purge doorstep": {PACKAGE: '*APT, "purge", "doorstep"'},
+    "apt remove doorstep": {PACKAGE: '*APT, "remove", "doorstep"'},
+    "deploy/install.sh": {INSTALL: 'machine.run("deploy/install.sh")'},
+    "deploy/install.sh --uninstall": {INSTALL: '"deploy/install.sh", "--uninstall"'},
+    "doorstep demo": {"tests/test_run.py": 'doorstep("demo"'},
+    "doorstep status": {INSTALL: 'machine.run("doorstep", "status")'},
+    "doorstep status --json": {INSTALL: '"doorstep", "status", "--json"'},
+    "doorstep-configure": {PACKAGE: 'machine.run("doorstep-configure"'},
+    "journalctl --namespace=doorstep": {INSTALL: '"journalctl", "--namespace=doorstep"'},
+    "make bench-broker": {"tests/test_bench_broker.py": "broker.main(", "Makefile": "-m tests.bench.broker"},
+    "make deb": {PACKAGE: "deploy/deb/build.sh", "Makefile": "deploy/deb/build.sh"},
+    "make demo": {"tests/test_run.py": 'doorstep("demo"', "Makefile": "$(BIN)/doorstep demo"},
+    "make soak": {"tests/test_soak.py": "soak._door()", "Makefile": "-m tests.soak.soak"},
+    "pip install .": {INSTALL: "PIP_NO_BUILD_ISOLATION", "deploy/install.sh": '"$venv/bin/pip" install'},
+    "python -m tests.bench.distances": {"tests/test_bench_detector.py": "distances.main("},
+    "systemctl restart doorstep.target": {"tests/board/installed.py": "systemctl restart doorstep.target"},
+    "systemctl stop doorstep-see.socket": {SETUP: "Stop the services", "device/setup.py": '_systemctl("stop", *_UNITS)'},
+}
+# What is a test or a measurement itself, and what `make` would run for it.
+ITSELF = {
+    "make bench": "-m tests.bench.bench", "make bench-detector": "-m tests.bench.detector", "make check": "tests/units.sh",
+    "make test": "-m pytest", "make test-board": "-m pytest tests/board", "make test-camera": "-m pytest tests/camera",
+    "make test-deb": "-m pytest tests/install/test_package.py", "make test-ha": "-m pytest tests/homeassistant",
+    "make test-install": "-m pytest tests/install/test_install.py", "make test-oldest": "-m pytest", "make test-power": "-m pytest tests/power",
+    "make test-privacy": "-m pytest tests/test_noninterference.py", "make test-rabbit": "-m pytest -k", "make test-wheels": "tests/wheels.sh",
+}
+# What no test runs, and why.
+NOBODY = {
+    "apt install motion": "somebody else's program, for a benchmark that goes without it",
+    "doorstep demo --source auto": "a camera at hand would be looked through unasked; `see` with auto: tests/camera/test_see.py",
+    "systemctl edit doorstep-keep": "systemd's own editor, which wants a terminal and a systemd that runs",
+    "systemctl edit mosquitto": "the same",
+}
+COVERED = RUN | set(TESTED_BY) | set(ITSELF) | set(NOBODY)
 
 
 def doorstep(words: list[str]) -> None:
@@ -108,24 +104,11 @@ def shell(words: list[str]) -> None:
 
 CHECKS: dict[str, Callable[[list[str]], None]] = {
     "doorstep": doorstep, ".venv/bin/doorstep": doorstep, "make": make, ".venv/bin/python": python,
-    "deploy/install.sh": ours, "doorstep-configure": lambda words: ours(["deploy/install.sh", *words[1:]]),
+    "python": python, "deploy/install.sh": ours, "doorstep-configure": lambda words: ours(["deploy/install.sh", *words[1:]]),
     **dict.fromkeys(("for", "do", "done"), shell),
     **dict.fromkeys((".", "age", "apt", "chmod", "cp", "install", "journalctl", "man", "mkdir", "mosquitto", "mpv", "pip", "sudo",
                      "sudoedit", "systemctl", "systemd-socket-activate"), foreign),
 }
-
-
-def examples() -> dict[str, list[str]]:
-    """The examples of --help, without what is said beside them."""
-    found = {}
-    for name, (_, detail) in (COMMANDS | broker_usage.COMMANDS).items():
-        below = re.split(r"^examples?\b.*:$", detail, flags=re.MULTILINE)[-1]
-        found[f"help of {name}"] = [re.sub(r"\s+\(.*", "", line.strip()) for line in re.findall(r"^  .*", below, re.MULTILINE)]
-        assert found[f"help of {name}"], name
-    return found
-
-
-LINES = {str(path.relative_to(ROOT)): list(commands(path)) for path in DOCUMENTS} | examples()
 
 
 @pytest.mark.parametrize("where", LINES)
@@ -156,38 +139,46 @@ def test_the_readmes_are_full_of_commands() -> None:
         assert len(LINES[f"{folder}/README.md"]) > 6
 
 
-# What needs no root, no camera, no broker of the house and no minute of anybody's time.
-HARMLESS = r"doorstep (config|key|clips|setup --)|\.venv/bin/python deploy"
-RUN = sorted({line for lines in LINES.values() for line in lines if re.match(HARMLESS, line) and line.split("doorstep ")[-1] not in KNOWN
-              and not re.search(r"CLIP|key\.age|SHA256|key\.txt|mpv", line)})
+def missing(where: str) -> list[str]:
+    """What of a document is run by no test. A sentence may name a command of which a line to copy is run."""
+    return [line for line in COPIED.get(where, []) if plain(line) not in COVERED] + \
+        [words for words in NAMED.get(where, []) if plain(words) not in COVERED and not names_only(plain(words))]
 
 
-@pytest.fixture(scope="module")
-def owners(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with everything that the documents assume to be there by then."""
-    folder = tmp_path_factory.mktemp("owner")
-    clips = Clips(folder / "clips")
-    clips.record(6)
-    clips.record(7, video())
-    (folder / "config" / "doorstep").mkdir(parents=True)
-    clips.identity().rename(folder / "config" / "doorstep" / "identity.txt")
-    (folder / "bin").mkdir()
-    (folder / "bin" / "doorstep").write_text(f'#!/bin/sh\nexec {sys.executable} -m device "$@"\n')
-    (folder / "bin" / "doorstep").chmod(0o755)
-    (folder / ".venv").symlink_to(sys.prefix)
-    (folder / "deploy").symlink_to(ROOT / "deploy")
-    return folder
+@pytest.mark.parametrize("where", LINES)
+def test_every_command_is_run_by_a_test(where: str) -> None:
+    """What is not tried outlives the program."""
+    assert missing(where) == []
 
 
-@pytest.mark.parametrize("line", RUN)
-def test_every_command_that_can_run_here_runs(line: str, owners: Path, tmp_path: Path) -> None:
-    """As it stands there, in the shell of somebody who copies it."""
-    for name in ("clips", "bin", "deploy", ".venv"):
-        (tmp_path / name).symlink_to(owners / name)
-    (tmp_path / "answers.toml").write_text("camera = false\nbroker = 'none'\n")
-    (tmp_path / "doorstep.toml").write_text("# example\n")
-    home = tmp_path / "new" if line.startswith("doorstep key") else owners / "config"
-    done = subprocess.run(["sh", "-euc", line], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120,
-                          env=environment(PATH=f"{owners}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}",
-                                          PYTHONPATH=str(ROOT), XDG_CONFIG_HOME=str(home), PYTHONWARNINGS="default"))
-    assert done.returncode == 0, (line, done.stderr)
+def test_a_command_that_nothing_runs_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To be copied or in a sentence."""
+    monkeypatch.setitem(COPIED, "new.md", ["sudo doorstep verify", "sudo doorstep verify --json"])
+    monkeypatch.setitem(NAMED, "new.md", ["doorstep verify", "make clean"])
+    assert missing("new.md") == ["sudo doorstep verify --json", "make clean"]
+
+
+@pytest.mark.parametrize("command", TESTED_BY)
+def test_the_test_that_is_named_runs_it(command: str) -> None:
+    """A table that is only believed is none."""
+    assert next(iter(TESTED_BY[command])).startswith("tests/")
+    for name, words in TESTED_BY[command].items():
+        assert words in (ROOT / name).read_text(), (name, words)
+
+
+@pytest.mark.parametrize("command", ITSELF)
+def test_make_would_run_it(command: str) -> None:
+    """With -n it says what it would do, and does nothing."""
+    done = subprocess.run(["make", "-n", *command.split()[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert ITSELF[command] in done.stdout
+
+
+def test_no_table_holds_what_no_document_has() -> None:
+    """And nothing stands in two of them; what a whole section of a document is run by, has its heading."""
+    written = {plain(line) for lines in LINES.values() for line in lines}
+    tables = (RUN, TESTED_BY, ITSELF, NOBODY)
+    assert set().union(*tables) <= written
+    assert sum(map(len, tables)) == len(COVERED)
+    for heading in TESTED_ELSEWHERE.values():
+        assert heading in (ROOT / "tests" / "test_clips_document.py").read_text()

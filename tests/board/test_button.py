@@ -96,3 +96,16 @@ def test_where_another_program_holds_the_light_nothing_starts(board: Board) -> N
     assert process.status == 2, process.output
     assert f"no button and light at pins 17 and {LIGHT}" in process.output
     assert names(board) == []
+
+
+def test_the_first_set_up_lights_the_light_and_finds_the_button(board: Board) -> None:
+    """A wire in the wrong hole is found with the case still open."""
+    board.run("mkdir -p /run/setup")
+    board.put("/run/setup/doorstep.toml", f"{WEBCAM}\n{RECORDING}\n")
+    board.put("/run/setup/answers.toml", "button = true\n")
+    assert not board.lit()
+    setup = board.start(f"cd /run/setup && RUNTIME_DIRECTORY=$PWD exec {DOORSTEP} setup --answers answers.toml button 2>&1")
+    board.until(lambda: board.lit() or setup.ended(), "the light to be on")
+    board.press()
+    assert "Button and light work." in setup.wait().output
+    assert setup.status == 0 and not board.lit()
