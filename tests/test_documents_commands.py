@@ -51,8 +51,8 @@ TESTED_BY: dict[str, dict[str, str]] = {
 # What is a test or a measurement itself, and what `make` would run for it.
 ITSELF = {
     "make bench": "-m tests.bench.bench", "make bench-detector": "-m tests.bench.detector", "make check": "tests/units.sh",
-    "make test": "-m pytest", "make test-board": "-m pytest tests/board", "make test-camera": "-m pytest tests/camera",
-    "make test-deb": "-m pytest tests/install/test_package.py", "make test-ha": "-m pytest tests/homeassistant",
+    "make test": "-m pytest", "make test-arm": "-m pytest tests/install/test_package_arm.py", "make test-board": "-m pytest tests/board",
+    "make test-camera": "-m pytest tests/camera", "make test-deb": "-m pytest tests/install/test_package.py", "make test-ha": "-m pytest tests/homeassistant",
     "make test-install": "-m pytest tests/install/test_install.py", "make test-oldest": "-m pytest", "make test-power": "-m pytest tests/power",
     "make test-privacy": "-m pytest tests/test_noninterference.py", "make test-rabbit": "-m pytest -k", "make test-wheels": "tests/wheels.sh",
 }
