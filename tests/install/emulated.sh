@@ -26,13 +26,14 @@ case $line in :doorstep*F*) ;; *) echo "not as it was: $line" >&2; exit 1 ;; esa
 kernel=$prefix/kernel-$$
 mkdir -p "$kernel"
 mount -t binfmt_misc binfmt_misc "$kernel" # the same one wherever it is mounted
+gone() { [ "$1" = $$ ] || [ ! -e "/proc/$1" ]; }
 take_back() { # also what a run that was killed has left
     for named in "$kernel"/doorstep-arm64-*; do
-        pid=${named##*-}
-        if [ -e "$named" ] && { [ "$pid" = $$ ] || [ ! -e "/proc/$pid" ]; }; then echo -1 > "$named"; fi
+        if [ -e "$named" ] && gone "${named##*-}"; then echo -1 > "$named"; fi
     done
-    umount "$kernel"
-    rmdir "$kernel"
+    for folder in "$prefix"/kernel-*; do
+        if gone "${folder##*-}"; then umount "$folder" && rmdir "$folder"; fi
+    done
 }
 trap take_back EXIT
 echo "$line" > "$kernel/register"
