@@ -21,7 +21,7 @@ from tests.rig import environment, until
 NEEDED = "alternatives group host.conf ld.so.cache localtime nsswitch.conf passwd ssl/certs ssl/openssl.cnf"
 ADDRESS = "192.168.1.5"  # the documents'
 HOSTS = f"127.0.0.1 localhost\n{ADDRESS} broker.lan broker.coop.example\n"
-# The folder, and who is at it. Swap would be the machine's that this runs on, and is none of the documents'.
+# The folder, and who is at it. Swap and cameras would be those of the machine that this runs on, and are none of the documents'.
 MAKE = f"""
 mount -n -t tmpfs own "$1/etc"
 cd /etc && for name in {NEEDED}; do [ ! -e "$name" ] || cp -dR --parents "$name" "$1/etc"; done
@@ -31,6 +31,7 @@ mount -n --move "$1/etc" /etc
 mount -n -t tmpfs own /run && mkdir /run/doorstep
 mount -n -t tmpfs own /dev/shm
 mount -n --bind /dev/null /proc/swaps
+for node in /dev/video* /dev/media*; do [ ! -e "$node" ] || mount -n --bind /dev/null "$node"; done
 ip link set lo up
 ip address add {ADDRESS}/32 dev lo
 [ "$2" = 0 ] && exec sh

@@ -68,7 +68,9 @@ CHECKOUT = {
     "doorstep verify --pid 1234": "",
     "sudo doorstep verify": "",
 }
-RUN = {plain(line) for scene in (BROKER, DOOR, AFTER, COOP, CHECKOUT) for line in scene}
+# Nobody's camera may be looked through unasked, so here is none; with one: tests/board/test_webcam.py, tests/camera.
+BLIND = {"doorstep demo --source auto": "no camera found"}
+RUN = {plain(line) for scene in (BROKER, DOOR, AFTER, COOP, CHECKOUT, BLIND) for line in scene}
 AHEAD = {"doorstep broker phone add neighbour --door garden-gate --language fr": "doorstep broker device add garden-gate",
          "doorstep broker ntfy --phone /etc/doorstep/broker/phones/relay --to ntfy.toml": "cp /etc/doorstep/ntfy.toml .",
          "systemctl enable --now doorstep-broker-renew.timer": "cp deploy/doorstep-broker-renew.* /etc/systemd/system"}
@@ -171,3 +173,9 @@ def test_a_checkout_watches_and_is_verified_by_what_the_readme_says(machine: Own
         said = machine.run(line.replace("1234", str(pid)), allowed=(0, 1))  # 1: what only root may see could not be looked at
         assert " 0 broken, " in said, said
     machine.stop(pid)
+
+
+def test_the_demo_looks_for_the_camera_at_hand(machine: OwnMachine) -> None:
+    """Where there is none it says so, and what to do."""
+    (line, words), = BLIND.items()
+    assert words in machine.run(line, allowed=(2,))

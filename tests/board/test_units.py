@@ -149,6 +149,38 @@ def test_no_disk_and_no_memory_do_not_blind_it(door: Installed, spoil: str, mend
     door.until_well()
 
 
+def edited(door: Installed, unit: str, typed: str) -> None:
+    """`systemctl edit`, as an owner does it: in a terminal, with an editor."""
+    door.board.put("/mnt/typed", f"{typed}\n")
+    door.board.put("/mnt/editor", '#!/bin/sh\ncat /mnt/typed > "$1"\n')
+    door.board.run("chmod 755 /mnt/editor")
+    door.board.run("SYSTEMD_EDITOR=/mnt/editor python3 -c 'import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))' "
+                   f"systemctl edit {unit}")
+
+
+def test_what_the_documents_have_edited_in_a_unit_is_taken(door: Installed) -> None:
+    """Clips on a disk of their own, and a broker for many doors: what was denied before is let through, and no more."""
+    edited(door, "mosquitto", "[Service]\nLimitNOFILE=8192")
+    assert door.board.run("systemctl show -P LimitNOFILE mosquitto").strip() == "8192"
+    folder = "/var/lib/clips"
+    door.board.run(f"install -d -m 700 -o $(stat -c %U {CLIPS}) {folder} && sed -i 's|^panel = .*|&\\nfolder = \"{folder}\"|' {TOML} && "
+                   "systemctl restart doorstep-keep")
+    try:
+        door.board.until(lambda: not door.is_well("keep"), "keep to say that it cannot write there", SLOW_S, every_s=1)
+        edited(door, "doorstep-keep", f"[Service]\nReadWritePaths={folder}")
+        door.board.run("systemctl restart doorstep-keep")
+        door.until_well()
+        door.board.press()
+        door.board.until(door.board.lit, "the light to be on", SLOW_S)
+        door.board.run("sleep 5")
+        door.board.press()
+        door.board.run(f"until ls {folder}/clips/*.statement; do sleep 0.5; done", most_s=SLOW_S)
+    finally:
+        door.board.run(f"sed -i '/^folder = /d' {TOML}; rm -rf {folder} /etc/systemd/system/doorstep-keep.service.d "
+                       "/etc/systemd/system/mosquitto.service.d/override.conf; systemctl daemon-reload; systemctl restart doorstep.target")
+        door.until_well()
+
+
 def test_again_it_changes_nothing_and_uninstalled_it_leaves_configuration_and_recordings(door: Installed) -> None:
     """Trying it out must cost nobody his machine, and an upgrade nobody his recordings."""
     before = door.contents()
