@@ -13,7 +13,7 @@ import pytest
 
 from device.messages import SeeToTell
 from device.see.detector import Detector, Reason
-from device.see.detector_body import Trace, densest
+from device.see.detector_body import Trace
 from device.see.detector_cells import Grid
 from device.see.detector_episode import NEXT, Notice, Stage
 from device.see.detector_light import likeness
@@ -416,14 +416,6 @@ def test_cells_are_the_means_of_their_pixels(height: int, width: int, cell: int)
     assert grid.cell_px == cell
     for luma in (np.random.default_rng(5).integers(0, 256, (height, width), np.uint8), np.full((height, width), 255, np.uint8)):
         assert np.allclose(grid.cells(luma).ravel(), list(means(luma, cell)), atol=0.01)
-
-
-def test_the_densest_window_is_the_densest() -> None:
-    """Checked against looking into each window in turn."""
-    cells = (np.random.default_rng(6).random((31, 40)) < 0.3).astype(np.uint8)
-    slow = max(int(cells[y : y + 9, x : x + 5].sum()) for y in range(23) for x in range(36))
-    count, box = densest(cells)
-    assert count == slow == int(cells[box].sum())
 
 
 def test_edges_are_alike_in_any_light_and_a_coat_is_not() -> None:
