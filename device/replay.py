@@ -36,7 +36,7 @@ WORDS = {
 
 # What a second is said to have been: of its frames' reasons the last in this order.
 WEIGHT = [Reason.QUIET, Reason.TOO_SMALL, Reason.LIGHT_UNSTEADY, Reason.GATHERING, Reason.LIGHT_JUMP, Reason.WARMING_UP,
-          Reason.HOLDING, Reason.BODY]
+          Reason.HOLDING, Reason.STANDING, Reason.BODY]
 
 
 @dataclass(frozen=True, slots=True)

@@ -435,7 +435,7 @@ def test_what_jumps_about_is_not_traced_and_what_overlaps_itself_is() -> None:
         for number in range(6):
             cells = np.zeros((60, 80), np.bool_)
             cells[20:30, 2 + step * number : 6 + step * number] = True
-            size = trace.follow(cells, 0.1, 28)
+            size = trace.follow(cells, int(np.count_nonzero(cells)), 0.1, 28)
         assert (size > 0) is told
 
 

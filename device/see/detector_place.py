@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from device.see.detector_body import Box, Mask, around
+from device.see.detector_body import Mask, around
 from device.see.detector_cells import Cells
 from device.see.detector_light import Light
 
@@ -19,7 +19,7 @@ from device.see.detector_light import Light
 # events each). "Flat": nothing, or one false alarm more or less. "180 real": the 15, as they are and begun later, at
 # half the rate, darkened and with noise.
 SIGMAS = 4.0  # 3: 25 false alarms rendered; 5: 3 real visitors missed
-FLOOR_LEVELS = 1.5  # a codec's steps and rounding. 1.1: 9 false alarms; 1.9: one visitor missed
+FLOOR_LEVELS = 1.2  # a codec's steps and rounding. 1.1: 9 false alarms; 1.9: one visitor missed
 LIGHT_SHARE = 0.15  # what saturation, gamma and half-shadows leave of a change of light; flat
 LIGHT_SHARE_UNSTEADY = 0.5  # while the whole picture changes; flat
 SIGMA_OF_MEAN = 1.25  # a Gaussian's standard deviation is 1.25 times its mean deviation
@@ -35,13 +35,6 @@ LASTING_S = 40.0  # 20: one visitor more missed of 174, as many false alarms
 LASTING_RATE_MOST = 0.1
 LASTING_EVERY_S = 0.5  # often enough for a mean of 40 s, and costs a fifth
 LASTING_MOVING_SHARE = 0.25  # while an episode is on: with 1.0 two real visitors on a busy path are missed; flat below
-# Half of the insects that seemed a body had 2 to 8 cells in their core, nine in ten visitors 7 or more.
-CORE_SHARE = 0.25
-GLARE_LEVELS = 65.0  # insects have 65 to 190; a visitor far off, who is small too, 30 to 50. 0: two of them are missed
-# Of the levels beyond GLARE_LEVELS, until it is CORE_SHARE of all: no pixel of a coat or a face changes by a step how
-# much of its wearer counts. With 0.7 and with a step 11 and 12 of 1,000 pairs of visits with another face and coat are
-# told apart, with 0.5 only 8.
-GLARE_SHARE = 0.5
 NOISE_MOST_LEVELS = 30.0  # a bright coat may not blind a cell for long. 22: 7 false alarms (flags); 38: flat
 PLACE_S = 3.0  # a visitor at 0.35 m/s crosses a cell in 0.5 s and must not be followed; flat
 ABSORB_S = 0.6  # a ghost of 80 levels is below the floor in 2.4 s. 0.45: 4 false alarms; 0.75: 7
@@ -57,9 +50,12 @@ class Place:
         self.noise: Cells = np.full(shape, NOISE_FIRST_LEVELS, np.float32)
         self._lasting: Cells = np.zeros(shape, np.float32)
         self._reach: Cells = np.zeros(shape, np.float32)  # the most of a cell's and its neighbours' lasting noise
-        self._lately: Cells = np.zeros(shape, np.float32)
+        self.lately: Cells = np.zeros(shape, np.float32)
         self._light = Light(shape)
-        self._diff, self._size, self._scratch, self._tall = (np.empty(shape, np.float32) for _ in range(4))
+        self.correction = self._light.correction  # levels of light that the last look took out
+        # Of the last `changed`, in levels: the signed difference, and what its mean over 3 x 3 has to exceed.
+        self.difference, self.limit = np.empty(shape, np.float32), np.empty(shape, np.float32)
+        self._size, self._scratch, self._tall, self._then = (np.empty(shape, np.float32) for _ in range(4))
         self._ones, self._most = np.ones(self.cells.size, np.float32), np.full(shape, NOISE_MOST_LEVELS, np.float32)
         self._changed, self._still = np.empty(shape, np.bool_), np.empty(shape, np.bool_)
         self._seen, self._looks, self._look_s = 0, 0, 0.0
@@ -75,7 +71,7 @@ class Place:
     def jump(self, cells: Cells) -> None:
         """Take this for the place, as noisy as before."""
         self.cells[:] = cells
-        self._lately[:] = cells
+        self.lately[:] = cells
 
     def relight(self, cells: Cells) -> float:
         """Light the place as the frame is lit; how unsteady the light is, as a share."""
@@ -84,29 +80,28 @@ class Place:
 
     def changed(self, cells: Cells, unsteady: bool) -> Mask:
         """Which cells differ from the place, after `relight`; valid until the next call."""
-        size, limit, correction = self._size, self._scratch, self._tall
-        around(np.subtract(cells, self.cells, out=self._diff), np.add, self._tall, size)
+        return self._differ(cells, self.cells, LIGHT_SHARE_UNSTEADY if unsteady else LIGHT_SHARE)
+
+    def apart(self, before: Cells, cells: Cells) -> Mask:
+        """Which cells differ from the place as it was before, lit as the frame is; after `learn`, once."""
+        self._then[:] = before
+        self._light.relight(self._then, cells)
+        return self._differ(cells, self._then, LIGHT_SHARE)
+
+    def _differ(self, cells: Cells, place: Cells, light_share: float) -> Mask:
+        size, limit = self._size, self.limit
+        around(np.subtract(cells, place, out=self.difference), np.add, self._tall, size)
         size *= 1 / 9
         np.abs(size, out=size)
         np.maximum(self.noise, self._reach, out=limit)
         limit *= SIGMAS
         limit += FLOOR_LEVELS
-        limit += np.multiply(self._light.correction, LIGHT_SHARE_UNSTEADY if unsteady else LIGHT_SHARE, out=correction)
+        limit += np.multiply(self.correction, light_share, out=self._tall)
         return np.greater(size, limit, out=self._changed)
-
-    def core(self, box: Box) -> int:
-        """How many cells of a box differ by up to a quarter of the most there, as far as that glares; after `changed`.
-
-        An insect in the infrared lamp is a few cells that glare, and the mean over 3 x 3 makes it three times as large.
-        """
-        size = np.abs(self._diff[box])
-        most = float(size.max())
-        least = min(CORE_SHARE * most, max(0.0, most - GLARE_LEVELS) * GLARE_SHARE)
-        return int(np.count_nonzero(size >= least))
 
     def explained(self) -> tuple[float, float]:
         """Mean levels of change that light explains, and that it does not; after `changed`."""
-        return self._mean(self._light.correction), self._mean(self._size)
+        return self._mean(self.correction), self._mean(self._size)
 
     def _mean(self, levels: Cells) -> float:
         return float(np.dot(levels.reshape(-1), self._ones)) / levels.size  # a third of what mean() costs
@@ -116,8 +111,8 @@ class Place:
 
         moving: an episode is on, so what changes is mostly somebody and not the place.
         """
-        diff, size, scratch = self._diff, self._size, self._scratch
-        recent = np.subtract(cells, self._lately, out=self._tall)
+        diff, size, scratch = self.difference, self._size, self._scratch
+        recent = np.subtract(cells, self.lately, out=self._tall)
         rate = min(1.0, max(dt_s / PLACE_S, 1 / (self._seen + 1)))  # at first the plain mean of what was seen
         noise_rate = min(1.0, max(dt_s / NOISE_DOWN_S, 0.5 / (self._seen + 1)))
         size *= SIGMA_OF_MEAN
@@ -138,7 +133,7 @@ class Place:
         self.cells += diff
         self.noise += size
         recent *= 1 - math.exp(-dt_s / LATELY_S)
-        self._lately += recent
+        self.lately += recent
 
     def _learn_lasting(self, dt_s: float, moving: bool) -> None:
         self._look_s += dt_s

@@ -1,0 +1,96 @@
+"""What looks like a body and is none: lamps, insects and flags; and what they must not hide.
+
+Rule 1: frames are drawn, or made of numbers from a seed; time is their own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from device.see.detector import Detector
+from device.see.detector_body import Mask
+from device.see.detector_cells import Cells
+from device.see.detector_doubt import LOOK_S, OFTEN_CELLS, Doubt
+from device.see.detector_place import Place
+from tests.bench.weather import porch
+from tests.test_detector import ON
+
+SHAPE = (60, 80)
+BOX = (slice(24, 33), slice(10, 15))
+
+
+@pytest.mark.parametrize(("name", "seed", "seconds"), [
+    ("headlights_empty", 0, 18), ("headlights_empty", 33, 8), ("headlights", 32, 8), ("headlights", 33, 8),
+    ("insects_empty", 31, 20), ("insects_empty", 32, 8), ("insects_empty", 0, 20),
+])
+def test_headlights_and_white_insects_are_nobody(name: str, seed: int, seconds: int) -> None:
+    """A beam that sweeps over the wall, an insect that crawls before the infrared lamp: the commonest false alarms."""
+    detector, stage = Detector(), porch(name, seed)
+    told = [message for number in range(seconds * 10) for message in detector.step(stage.frame(number))]
+    assert ON not in told
+
+
+def seen(place: Place, cells: Cells) -> Mask:
+    """What has changed in a frame, as the detector finds it."""
+    place.relight(cells)
+    return place.changed(cells, unsteady=False)
+
+
+def known() -> tuple[Place, Cells]:
+    place, cells = Place(SHAPE), np.random.default_rng(4).uniform(60, 140, SHAPE).astype(np.float32)
+    place.restart(cells)
+    place.noise.fill(0.3)
+    return place, cells
+
+
+def body(cells: Cells) -> Cells:
+    """Somebody fills the window, with a coat of their own."""
+    shown = cells.copy()
+    shown[BOX] = np.random.default_rng(5).uniform(150, 200, (9, 5))
+    return shown
+
+
+def weighed(doubt: Doubt, place: Place, cells: Cells) -> float:
+    changed = seen(place, cells)
+    return doubt.weigh(place, cells, changed, int(np.count_nonzero(changed)), BOX, 45)
+
+
+def test_a_body_counts_whole_in_steady_light() -> None:
+    place, cells = known()
+    assert weighed(Doubt(SHAPE), place, body(cells)) == 45
+
+
+def test_a_body_does_not_count_while_light_sweeps_over_the_rest() -> None:
+    """And does where the light always does so: mains flicker, a shaking mount."""
+    place, cells = known()
+    doubt, lit = Doubt(SHAPE), body(cells)
+    lit[:, 40:] *= 1.2
+    assert weighed(doubt, place, lit) == 0
+    for number in range(40):
+        flickers = cells.copy()
+        flickers[:, 40:] *= 1.2 if number % 2 else 1.0
+        doubt.learn(place, seen(place, flickers), LOOK_S, moving=False)
+    place.restart(cells)
+    place.noise.fill(0.3)
+    assert weighed(doubt, place, lit) > 30
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_what_changes_again_and_again_counts_less(moving: bool) -> None:
+    """A flag that makes an alert of every gust is a flag still; who is just coming is not held against themselves."""
+    place, cells = known()
+    doubt = Doubt(SHAPE)
+    for number in range(60):
+        doubt.learn(place, seen(place, body(cells) if number % 3 == 0 else cells), LOOK_S, moving)
+        place.restart(cells)
+        place.noise.fill(0.3)
+    assert weighed(doubt, place, body(cells)) == pytest.approx(45 - OFTEN_CELLS)
+    doubt.restart()
+    place.restart(cells)
+    place.noise.fill(0.3)
+    for _ in range(2):
+        doubt.learn(place, seen(place, body(cells)), LOOK_S, moving=False)
+    place.restart(cells)
+    place.noise.fill(0.3)
+    assert weighed(doubt, place, body(cells)) == 45
