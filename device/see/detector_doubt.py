@@ -72,12 +72,12 @@ class Doubt:
         self._often: Cells = np.zeros(shape, np.float32)
         self._scratch: Cells = np.empty(shape, np.float32)
         self._lit: Mask = np.empty(shape, np.bool_)
+        self._late = np.empty((LOOKS_LATE + 1, *shape), np.bool_)  # what had changed in the last looks, in turn
         self.restart()
 
     def restart(self) -> None:
         """Forget everything."""
         self._often.fill(0.0)
-        self._late: list[Mask] = []
         self._looks, self._look_s, self._lit_usual = 0, 0.0, 0.0
 
     def weigh(self, place: Place, cells: Cells, changed: Mask, count: int, box: Box, body_cells: float) -> float:
@@ -102,9 +102,10 @@ class Doubt:
         self._looks += 1
         rate = max(self._look_s / LIT_USUAL_S, min(1.0, 1 / self._looks))
         self._lit_usual += (self._lit_cells(place, changed, None) - self._lit_usual) * rate
-        self._late.append(changed.copy())
-        if len(self._late) > LOOKS_LATE:
-            new = np.subtract(self._late.pop(0), self._often, out=self._scratch)
+        np.copyto(self._late[self._looks % len(self._late)], changed)
+        if self._looks > LOOKS_LATE:
+            late = self._late[(self._looks - LOOKS_LATE) % len(self._late)]
+            new = np.subtract(late, self._often, out=self._scratch)
             new *= max(self._look_s / OFTEN_S, min(OFTEN_RATE_MOST, 1 / (self._looks + 1)))
             if moving:
                 new *= OFTEN_MOVING_SHARE

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from device.see.detector_body import Box
+from device.see.detector_body import Box, Mask
 from device.see.detector_cells import Cells
 from device.see.detector_place import Place
 
@@ -32,6 +32,8 @@ class Presence:
     def __init__(self, shape: tuple[int, int]) -> None:
         self._before: Cells = np.zeros(shape, np.float32)
         self._last: Cells = np.zeros(shape, np.float32)
+        self._change: Cells = np.empty(shape, np.float32)
+        self._ranked = np.empty(shape[0] * shape[1], np.float32)
         self._near: Box = (slice(0), slice(0))
         self._moved_s = self._lively_s = self._look_s = -math.inf
         self._looks, self._here = 0, False
@@ -60,12 +62,23 @@ class Presence:
         if not self._looks:
             self._last[:] = place.lately
         elif self._here:
-            change = np.abs(place.lately - self._last)
-            elsewhere = float(np.median(change[~apart]))
+            change = np.subtract(place.lately, self._last, out=self._change)
+            np.abs(change, out=change)
+            elsewhere = self._typical(change, apart)
             if float(change[self._near][there].mean()) > LIVELY * (elsewhere + NOISE_LEAST_LEVELS):
                 self._lively_s = t_s
                 self._last[:] = place.lately
         self._looks += 1
+
+    def _typical(self, change: Cells, apart: Mask) -> float:
+        """Median of a change where nothing is apart, in a buffer that is there already."""
+        ranked = self._ranked
+        np.copyto(ranked, change.reshape(-1))
+        np.putmask(ranked, apart.reshape(-1), -1.0)
+        aside = int(np.count_nonzero(apart))
+        middle = aside + (ranked.size - aside) // 2
+        ranked.partition(middle)
+        return float(ranked[middle])
 
 
 def _around(box: Box) -> Box:
