@@ -22,6 +22,7 @@ def test_somebody_who_stands_at_the_door_for_a_minute_is_one_event(light: Light,
     for frame in porch.frames():
         told += [(message, frame.t_s) for message in detector.step(frame)]
         reasons.add(detector.reason)
+        assert detector.changed is None or detector.changed.mean() == detector.changed_share  # not who stands there
     ((start, end, _),) = porch.visits
     assert [message for message, _ in told] == [ON, OFF]
     assert start / 10 - 1 < told[0][1] < start / 10 + 2

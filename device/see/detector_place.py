@@ -80,15 +80,15 @@ class Place:
 
     def changed(self, cells: Cells, unsteady: bool) -> Mask:
         """Which cells differ from the place, after `relight`; valid until the next call."""
-        return self._differ(cells, self.cells, LIGHT_SHARE_UNSTEADY if unsteady else LIGHT_SHARE)
+        return self._differ(cells, self.cells, LIGHT_SHARE_UNSTEADY if unsteady else LIGHT_SHARE, self._changed)
 
     def apart(self, before: Cells, cells: Cells) -> Mask:
-        """Which cells differ from the place as it was before, lit as the frame is; after `learn`, once."""
+        """Which cells differ from the place as it was before, lit as the frame is; after `learn`, until the next."""
         self._then[:] = before
         self._light.relight(self._then, cells)
-        return self._differ(cells, self._then, LIGHT_SHARE)
+        return self._differ(cells, self._then, LIGHT_SHARE, self._still)
 
-    def _differ(self, cells: Cells, place: Cells, light_share: float) -> Mask:
+    def _differ(self, cells: Cells, place: Cells, light_share: float, out: Mask) -> Mask:
         size, limit = self._size, self.limit
         around(np.subtract(cells, place, out=self.difference), np.add, self._tall, size)
         size *= 1 / 9
@@ -97,7 +97,7 @@ class Place:
         limit *= SIGMAS
         limit += FLOOR_LEVELS
         limit += np.multiply(self.correction, light_share, out=self._tall)
-        return np.greater(size, limit, out=self._changed)
+        return np.greater(size, limit, out=out)
 
     def explained(self) -> tuple[float, float]:
         """Mean levels of change that light explains, and that it does not; after `changed`."""
