@@ -5,6 +5,8 @@ Rule 1: frames are drawn, or made of numbers from a seed; time is their own.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from device.see.detector import Detector
 from device.see.detector_body import Mask
 from device.see.detector_cells import Cells
 from device.see.detector_doubt import LOOK_S, OFTEN_CELLS, Doubt
+from device.see.detector_light import likeness
 from device.see.detector_place import Place
 from tests.bench.weather import porch
 from tests.test_detector import ON
@@ -53,7 +56,7 @@ def body(cells: Cells) -> Cells:
 
 def weighed(doubt: Doubt, place: Place, cells: Cells) -> float:
     changed = seen(place, cells)
-    return doubt.weigh(place, cells, changed, int(np.count_nonzero(changed)), BOX, 45)
+    return doubt.weigh(place, cells, changed, int(np.count_nonzero(changed)), BOX, 45, 1)
 
 
 def test_a_body_counts_whole_in_steady_light() -> None:
@@ -94,3 +97,32 @@ def test_what_changes_again_and_again_counts_less(moving: bool) -> None:
     place.restart(cells)
     place.noise.fill(0.3)
     assert weighed(doubt, place, body(cells)) == 45
+
+
+@pytest.mark.parametrize("shape", [(11, 7), (9, 5), (2, 2), (1, 6), (6, 1)])
+def test_edges_are_alike_where_something_changed_and_nowhere_else(shape: tuple[int, int]) -> None:
+    """All rows are one to it; the end of one is not beside the beginning of the next."""
+    r = np.random.default_rng(6)
+    place, cells = (r.uniform(0, 200, shape).astype(np.float32) for _ in range(2))
+    changed = r.random(shape) < 0.4
+    changed[0, 0] = True
+    products = np.zeros(3)
+    for (y, x), (down, right) in itertools.product(np.ndindex(shape), ((1, 0), (0, 1))):
+        if y + down < shape[0] and x + right < shape[1] and (changed[y, x] or changed[y + down, x + right]):
+            then, now = (float(of[y + down, x + right] - of[y, x]) for of in (place, cells))
+            products += then * now, then * then, now * now
+    assert likeness(place, cells, changed) == pytest.approx(products[0] / np.sqrt(products[1] * products[2]), abs=1e-5)
+
+
+@pytest.mark.parametrize("least_cells", [1, 15, 25, 46])
+def test_a_body_counts_whole_or_not_at_all_if_less_makes_no_difference(least_cells: int) -> None:
+    """What is not weighed to the end would not have been enough."""
+    place, cells = known()
+    doubt = Doubt(SHAPE)
+    shown = body(cells)
+    shown[BOX] = np.where(np.indices((9, 5)).sum(0) % 3 == 0, shown[BOX], cells[BOX])
+    changed = seen(place, shown)
+    count = int(np.count_nonzero(changed))
+    whole = doubt.weigh(place, shown, changed, count, BOX, 45, 1)
+    assert 15 < whole < 25
+    assert doubt.weigh(place, shown, changed, count, BOX, 45, least_cells) == (whole if whole >= least_cells else 0)

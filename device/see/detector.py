@@ -169,19 +169,25 @@ class Detector:
             self._trace.clear()
             self.reason, self.body_cells = Reason.LIGHT_JUMP, 0.0
             return Notice.NOTHING
-        self.body_cells = self._trace.follow(changed, count, dt_s, TRACE_CS) if count else self._trace.clear()
-        if self.body_cells > 0:
-            self.body_cells = self._doubt.weigh(self._place, cells, changed, count, self._trace.box, self.body_cells)
+        self.body_cells = self._body(cells, changed, count, dt_s)
         self._doubt.learn(self._place, changed, dt_s, self._stage is Stage.MOVING)
         self._place.learn(cells, dt_s, count > 0, unsteady, self._stage is Stage.MOVING)
         return self._judge(cells, dt_s, count, unsteady)
+
+    def _body(self, cells: Cells, changed: Mask, count: int, dt_s: float) -> float:
+        """How many cells of this frame's largest body count; 0 where they are too few to make a difference."""
+        if not count:
+            return self._trace.clear()
+        self._trace.follow(changed, count, dt_s)
+        least = 1 if self._stage is Stage.CALM and self.evidence > 0 else KEEP_CELLS
+        body = self._trace.body(changed, TRACE_CS, least) if count >= least else 0
+        return self._doubt.weigh(self._place, cells, changed, count, self._trace.box, body, least)
 
     def _is_blind(self) -> bool:
         """After a jump of light, for a moment, the place is whatever is seen; never twice within a second."""
         jumped = self.unrest_share > JUMP_SHARE or self.changed_share > CHANGED_MOST
         if self.changed_share > 0 and not jumped:
-            light_levels, body_levels = self._place.explained()
-            jumped = light_levels > max(LIGHT_JUMP_LEVELS, LIGHT_EXPLAINS * body_levels)
+            jumped = self._place.light_explains(LIGHT_JUMP_LEVELS, LIGHT_EXPLAINS)
         if jumped and self._t_s > self._jump_s + BLIND_REST_S:
             self._jump_s = self._t_s
         return self._t_s < self._jump_s + BLIND_S

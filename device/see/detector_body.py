@@ -39,27 +39,28 @@ def around(a: npt.NDArray[Any], join: np.ufunc, tall: npt.NDArray[Any], out: npt
 
 def densest(cells: npt.NDArray[np.uint8]) -> tuple[int, Box]:
     """The most cells (0 or 1) in any window of WINDOW_CELLS; and that window, the first of several."""
-    tall, wide = min(WINDOW_CELLS[0], cells.shape[0]), min(WINDOW_CELLS[1], cells.shape[1])
-    by_row = _sums(cells, tall)
-    # All rows as one: what runs over a row's end is not looked at.
-    counts = np.empty_like(by_row)
-    counts.reshape(-1)[: counts.size - wide + 1] = _sums(by_row.reshape(-1), wide)
-    counts = counts[:, : cells.shape[1] - wide + 1]
-    top, left = divmod(int(counts.argmax()), counts.shape[1])
+    rows, columns = cells.shape
+    tall, wide = min(WINDOW_CELLS[0], rows), min(WINDOW_CELLS[1], columns)
+    # All rows as one, which costs half: what runs over a row's end is not looked at.
+    counts = np.zeros((rows - tall + 1, columns), np.uint8)
+    by_row = _sums(cells.reshape(-1), tall, columns)
+    counts.reshape(-1)[: by_row.size - wide + 1] = _sums(by_row, wide, 1)
+    counts[:, columns - wide + 1 :] = 0
+    top, left = divmod(int(counts.argmax()), columns)
     return int(counts[top, left]), (slice(top, top + tall), slice(left, left + wide))
 
 
-def _sums(a: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
-    """Sums of `count` neighbours along the first axis, from sums of 1, 2, 4 and so on: few calls, of bytes."""
-    power, size, total, summed = a, 1, a[:0], 0
+def _sums(run: npt.NDArray[np.uint8], count: int, apart: int) -> npt.NDArray[np.uint8]:
+    """Sums of `count` values, so far apart, from sums of 1, 2, 4 and so on: few calls, of bytes."""
+    power, size, total, summed = run, 1, run[:0], 0
     while True:
         if count & size:
-            rest = a.shape[0] - count + 1
-            total = power[summed : summed + rest] + total[:rest] if summed else power
+            rest = run.size - (count - 1) * apart
+            total = power[summed * apart :][:rest] + total[:rest] if summed else power
             summed += size
         if summed == count:
-            return total[: a.shape[0] - count + 1]
-        power = power[size:] + power[:-size]
+            return total[: run.size - (count - 1) * apart]
+        power = power[size * apart :] + power[: -size * apart]
         size *= 2
 
 
@@ -72,7 +73,7 @@ class Trace:
         self._most = np.full(shape, TRACE_MOST_CS, np.uint8)  # numpy takes three times as long for a number
         self._first = np.full(shape, CALM_FIRST_CS, np.uint8)
         self._count = 0  # of the cells that had changed in the last frame
-        self.box: Box = (slice(0), slice(0))  # of the body that `follow` found
+        self.box: Box = (slice(0), slice(0))  # of the body that was found last
 
     def clear(self) -> int:
         """Forget what was traced; the size of no body, 0."""
@@ -81,23 +82,28 @@ class Trace:
             self._count = 0
         return 0
 
-    def follow(self, changed: Mask, count: int, dt_s: float, least_cs: int) -> int:
-        """Trace the changed cells, `count` of them, on by one frame; the largest body's cells in its densest window.
-
-        A body is what has been traced for `least_cs` or longer, with the changed cells beside it.
-        """
-        age, new = self._age, changed.view(np.uint8)
+    def follow(self, changed: Mask, count: int, dt_s: float) -> None:
+        """Trace the changed cells, `count` of them, on by one frame."""
+        age = self._age
         older = around(age, np.maximum, self._tall, self._wide)
         np.minimum(older, self._most, out=older)
         older += np.uint8(min(STEP_MOST_CS, round(dt_s * 100)))
         if self._count < CALM_CELLS:
             np.maximum(older, self._first, out=older)
         self._count = count
-        np.multiply(older, new, out=age)
-        known = np.greater_equal(age, least_cs)
-        if not known.any():
+        np.multiply(older, changed.view(np.uint8), out=age)
+
+    def body(self, changed: Mask, least_cs: int, least_cells: int) -> int:
+        """The largest body's cells in its densest window, or 0 if there are less than `least_cells`; after `follow`.
+
+        A body is what has been traced for `least_cs` or longer, with the changed cells beside it.
+        """
+        known = np.greater_equal(self._age, least_cs)
+        if not np.count_nonzero(known):  # half of what any() costs
             return 0
         body = around(known.view(np.uint8), np.maximum, self._tall, self._wide)
-        body &= new
+        body &= changed.view(np.uint8)
+        if np.count_nonzero(body) < least_cells:
+            return 0
         size, self.box = densest(body)
         return size

@@ -18,8 +18,6 @@ Cells = npt.NDArray[np.float32]  # shape (rows, columns); mean luma of each cell
 GRID_COLUMNS = 80
 LARGEST_CELL_PX = 16  # 16 x 16 x 255 = 65280, the largest sum that 16 bits hold
 LEAST_PX = 16  # a picture smaller than this in width or height holds no person
-_LOW = np.uint64(0x00FF00FF00FF00FF)  # every other byte of eight
-_EIGHT = np.uint64(8)
 
 
 class Grid:
@@ -38,13 +36,11 @@ class Grid:
         self._size = height_px, width_px
         cell = self.cell_px = min(LARGEST_CELL_PX, 2 * max(1, round(width_px / GRID_COLUMNS / 2)))
         rows, columns = -(-height_px // cell), -(-width_px // cell)
-        padded = -(-columns * cell // 8) * 8  # eight pixels are added at once
-        self._pixels = np.zeros((rows * cell, padded), np.uint8)
-        self._words = self._pixels.view(np.uint64)
-        self._pairs = np.empty((rows * cell, padded // 8), np.uint64)
+        self._pixels = np.zeros((rows * cell, columns * cell), np.uint8)
+        self._pairs = np.empty((rows * cell, columns * cell // 2), np.uint16)
         self._odd = np.empty_like(self._pairs)
-        self._sums = np.empty((rows, padded // 2), np.uint16)
-        self._by_row = self._pairs.view(np.uint16).reshape(rows, cell, padded // 2)
+        self._sums = np.empty((rows, columns * cell // 2), np.uint16)
+        self._by_row = self._pairs.reshape(rows, cell, columns * cell // 2)
         self._total = np.empty((rows, columns), np.uint16)
         self._cells: Cells = np.empty((rows, columns), np.float32)
         self._scale = np.float32(1 / (cell * cell))
@@ -53,6 +49,25 @@ class Grid:
 
     def cells(self, luma: Grey) -> Cells:
         """Mean level of each cell; the buffer is used again by the next call."""
+        pixels = luma if self._mask is None and luma.shape == self._pixels.shape else self._padded(luma)
+        words = np.ascontiguousarray(pixels).view(np.uint16)  # two neighbours each
+        np.right_shift(words, 8, out=self._odd)
+        np.bitwise_and(words, 0xFF, out=self._pairs)
+        np.add(self._pairs, self._odd, out=self._pairs)
+        if self.cell_px == 2:
+            np.add(self._by_row[:, 0], self._by_row[:, 1], out=self._sums)
+        else:
+            np.add.reduce(self._by_row, axis=1, dtype=np.uint16, out=self._sums)
+        total, pairs = self._sums, self.cell_px // 2
+        if pairs > 1:
+            np.add(total[:, 0::pairs], total[:, 1::pairs], out=self._total)
+            for k in range(2, pairs):
+                np.add(self._total, total[:, k::pairs], out=self._total)
+            total = self._total
+        return np.multiply(total, self._scale, out=self._cells)
+
+    def _padded(self, luma: Grey) -> Grey:
+        """A copy without what may not be looked at, up to whole cells."""
         height, width = self._size
         pixels = self._pixels
         if self._mask is None:
@@ -61,20 +76,4 @@ class Grid:
             np.multiply(luma, self._mask, out=pixels[:height, :width])
         pixels[:height, width:] = pixels[:height, width - 1 : width]  # the rest of the last cell: as its edge
         pixels[height:] = pixels[height - 1]
-        np.right_shift(self._words, _EIGHT, out=self._odd)
-        np.bitwise_and(self._odd, _LOW, out=self._odd)
-        np.bitwise_and(self._words, _LOW, out=self._pairs)
-        np.add(self._pairs, self._odd, out=self._pairs)  # four sums of two neighbours in each word
-        if self.cell_px == 2:
-            np.add(self._by_row[:, 0], self._by_row[:, 1], out=self._sums)
-        else:
-            np.add.reduce(self._by_row, axis=1, dtype=np.uint16, out=self._sums)
-        total, pairs = self._sums, self.cell_px // 2
-        if pairs > 1:
-            columns = self.shape[1]
-            np.add(total[:, 0 : columns * pairs : pairs], total[:, 1 : columns * pairs : pairs], out=self._total)
-            for k in range(2, pairs):
-                np.add(self._total, total[:, k : columns * pairs : pairs], out=self._total)
-            total = self._total
-        np.multiply(total[:, : self.shape[1]], self._scale, out=self._cells)
-        return self._cells
+        return pixels

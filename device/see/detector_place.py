@@ -99,9 +99,10 @@ class Place:
         limit += np.multiply(self.correction, light_share, out=self._tall)
         return np.greater(size, limit, out=out)
 
-    def explained(self) -> tuple[float, float]:
-        """Mean levels of change that light explains, and that it does not; after `changed`."""
-        return self._mean(self.correction), self._mean(self._size)
+    def light_explains(self, least_levels: float, times: float) -> bool:
+        """Whether light explains a change of so many levels, and so many times what it does not; after `changed`."""
+        light_levels = self._mean(self.correction)
+        return light_levels > least_levels and light_levels > times * self._mean(self._size)
 
     def _mean(self, levels: Cells) -> float:
         return float(np.dot(levels.reshape(-1), self._ones)) / levels.size  # a third of what mean() costs
@@ -122,10 +123,10 @@ class Place:
         if any_changed:
             still = self._changed if unsteady else self._find_still(recent)
             scratch.fill(rate)
-            np.putmask(scratch, still, min(1.0, dt_s / ABSORB_S))
+            np.copyto(scratch, min(1.0, dt_s / ABSORB_S), where=still)  # half of what putmask costs
             diff *= scratch
             scratch.fill(noise_rate)
-            np.putmask(scratch, self._changed, dt_s / NOISE_UP_S)
+            np.copyto(scratch, dt_s / NOISE_UP_S, where=self._changed)
             size *= scratch
         else:
             diff *= rate
@@ -151,7 +152,6 @@ class Place:
         """Which changed cells have not changed again within the last moment: left behind, not moving."""
         limit = np.multiply(self.noise, STILL_SIGMAS, out=self._scratch)
         limit += STILL_LEVELS
-        still = np.less(recent, limit, out=self._still)
-        still &= recent > np.negative(limit, out=limit)
+        still = np.less(np.abs(recent, out=self._then), limit, out=self._still)
         still &= self._changed
         return still
