@@ -17,24 +17,21 @@ def test_ten_connections_are_measured(monkeypatch: pytest.MonkeyPatch, tmp_path:
     for name, seconds in (("MINUTE_S", 1.0), ("STEADY_S", 2.0), ("FULL_S", 0.5)):
         monkeypatch.setattr(broker, name, seconds)
     page, found = tmp_path / "page.md", tmp_path / "found.json"
-    page.write_text(f"before\n{broker.BEGIN}\nold\n{broker.END}\nafter\n")
+    page.write_text(f"{broker.MARKED.begin}\n{broker.MARKED.end}\n")
     assert broker.main(["--connections", "10", "--json", str(found), "--table", str(page)]) == 0
     row = json.loads(found.read_text())["rows"][0]
     assert row["connections"] == 10
     assert row["full_per_s"] > 10 and row["memory_mb"] > 1 and 0 < row["steady_p50_ms"] <= row["steady_p99_ms"]
-    assert broker.between(page.read_text()) == broker.markdown(json.loads(found.read_text()))
-    assert page.read_text().startswith("before\n") and page.read_text().endswith("\nafter\n")
+    assert broker.MARKED.within(page.read_text()) == broker.markdown(json.loads(found.read_text()))
 
 
 def test_the_documents_numbers_are_those_that_were_measured() -> None:
     """No load is written by hand; and that the comparison can fail, with one number changed."""
     measured = json.loads(broker.RESULT.read_text())
-    page = broker.between((ROOT / "broker" / "README.md").read_text())
+    page = broker.MARKED.within((ROOT / "broker" / "README.md").read_text())
     assert page == broker.markdown(measured)
     measured["rows"][0]["full_per_s"] += 1
     assert page != broker.markdown(measured)
-    with pytest.raises(ValueError, match="markers are missing"):
-        broker.between("no markers")
 
 
 def test_packets_are_taken_whole_however_they_come() -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.bench import ROOT, distances, peers, peers_files
+from tests.bench import ROOT, bench, distances, peers, peers_files, speed_table
 from tests.bench.detector import keep
 from tests.bench.detector_poisson import chance_of_at_most, limits
 from tests.bench.detector_scenes import KIND, SCENES, empty, write
 from tests.bench.detector_score import Score, Span, Truth, score
-from tests.bench.detector_table import BEGIN, END, RESULT, between, markdown, rewrite
+from tests.bench.detector_table import MARKED, RESULT, markdown
 from tests.bench.peers import MOTION
 
 FPS = 10
@@ -176,7 +176,18 @@ def test_files_for_the_programs_are_lossless(tmp_path: Path) -> None:
 
 def test_the_readmes_numbers_are_those_that_were_measured() -> None:
     """No accuracy is written by hand: python -m tests.bench.detector --table README.md."""
-    assert between((ROOT / "README.md").read_text()) == markdown(json.loads(RESULT.read_text()))
+    assert MARKED.within((ROOT / "README.md").read_text()) == markdown(json.loads(RESULT.read_text()))
+
+
+def test_the_readmes_costs_are_those_that_were_measured(tmp_path: Path) -> None:
+    """Less work than the others is a promise too; no figure of it is written by hand."""
+    document = json.loads(speed_table.RESULT.read_text())
+    assert document["faults"] == [] and not document["quick"]
+    assert speed_table.MARKED.within((ROOT / "README.md").read_text()) == speed_table.markdown(document)
+    page = tmp_path / "page.md"
+    page.write_text(f"{speed_table.MARKED.begin}\n{speed_table.MARKED.end}\n")
+    assert bench.main(["--table", str(page)]) == 0
+    assert speed_table.MARKED.within(page.read_text()) == speed_table.markdown(document)
 
 
 def test_a_program_that_is_not_here_keeps_its_numbers_of_the_same_scenes_and_of_no_others() -> None:
@@ -195,22 +206,21 @@ def test_a_program_that_is_not_here_keeps_its_numbers_of_the_same_scenes_and_of_
 def test_the_readmes_distances_are_those_that_were_measured(tmp_path: Path) -> None:
     """How far it sees is the first question before a camera is screwed to a wall; no answer is written by hand."""
     document = json.loads(distances.RESULT.read_text())
-    assert distances.between((ROOT / "README.md").read_text()) == distances.markdown(document)
+    assert distances.MARKED.within((ROOT / "README.md").read_text()) == distances.markdown(document)
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{distances.BEGIN}\n{distances.END}\nafter\n")
-    assert distances.between(page.read_text()) != distances.markdown(document)
+    page.write_text(f"{distances.MARKED.begin}\n{distances.MARKED.end}\n")
     assert distances.main(["--table", str(page)]) == 0
-    assert distances.between(page.read_text()) == distances.markdown(document)
+    assert distances.MARKED.within(page.read_text()) == distances.markdown(document)
 
 
 def test_a_table_goes_between_its_markers_and_nowhere_else(tmp_path: Path) -> None:
     """And that the comparison above can fail."""
     page, document = tmp_path / "page.md", json.loads(RESULT.read_text())
-    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    assert between(page.read_text()) != markdown(document)
-    rewrite(page, document)
-    assert between(page.read_text()) == markdown(document)
+    page.write_text(f"before\n{MARKED.begin}\nold\n{MARKED.end}\nafter\n")
+    assert MARKED.within(page.read_text()) == "old" != markdown(document)
+    MARKED.rewrite(page, markdown(document))
+    assert MARKED.within(page.read_text()) == markdown(document)
     assert page.read_text().startswith("before\n") and page.read_text().endswith("\nafter\n")
     page.write_text("no markers\n")
     with pytest.raises(ValueError, match="markers are missing"):
-        rewrite(page, document)
+        MARKED.rewrite(page, markdown(document))

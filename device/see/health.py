@@ -20,7 +20,7 @@ import numpy as np
 from device.messages import SeeToTell
 from device.see.detector_cells import Cells
 
-LOOK_EVERY_S = 1.0  # four looks agree within 4 s
+LOOK_EVERY_S = 1.0  # four looks agree before anything is said
 SAID_AFTER_S = 4.0  # a visitor who passes close up covers the view for 3 s at most; the promise is 10 s
 USUAL_S = 60.0  # dusk takes 20 minutes from full to no structure: followed; a hand takes 0.2 s: not
 SETTLE_S = 5.0  # the camera's own exposure settles within 2 s

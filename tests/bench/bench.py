@@ -1,6 +1,7 @@
 """`make bench`: speed, latency, memory and writes of the product, as ratios within one run.
 
     python -m tests.bench.bench [--quick] [--json] [speed] [latency] [memory] [recording]
+    python -m tests.bench.bench --table README.md
 
 What each part measures, and what it does not, stands at the head of its file. A single figure says as
 much about this machine and its load as about the product; a ratio, an aim and a fault do not.
@@ -19,6 +20,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tests.bench import FRAMES_PER_S, latency, memory, recording, speed
+from tests.bench import FRAMES_PER_S, latency, memory, recording, speed, speed_table
 from tests.bench.latency import Latency
 from tests.bench.memory import Cost, Memory
 from tests.bench.recording import MBIT_PER_S, RESIDENT_AIM_MB, Recording
@@ -71,7 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help="speed, latency, memory, recording (default: all)")
     parser.add_argument("--quick", action="store_true", help="about 10 s a part")
     parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="measure nothing: rewrite the table in this document")
     options = parser.parse_args(arguments)
+    if options.table:
+        speed_table.MARKED.rewrite(options.table, speed_table.markdown(json.loads(speed_table.RESULT.read_text())))
+        return 0
     much = QUICK if options.quick else FULL
     known: dict[str, Callable[[], Part]] = {
         "speed": lambda: speed.measure(much["speed_s"]),
@@ -93,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             faults += [f"{name}: {fault}" for fault in parts[name].faults]
     aims = [aim for part in parts.values() for aim in _aims(part)]
     if options.json:
-        print(json.dumps({"machine": asdict(machine), "quick": options.quick, "aims": [asdict(aim) for aim in aims],
+        print(json.dumps({"date": datetime.now(UTC).date().isoformat(), "machine": asdict(machine), "quick": options.quick, "aims": [asdict(aim) for aim in aims],
                           "faults": faults, **{name: _document(part) for name, part in parts.items()}}, indent=1))
     else:
         _show(machine, list(parts.values()), aims, faults)

@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.table:
-            table.rewrite(options.table, json.loads(table.RESULT.read_text()))
+            table.MARKED.rewrite(options.table, table.markdown(json.loads(table.RESULT.read_text())))
             return 0
         earlier = json.loads(options.keep.read_text()) if options.keep else None
         document = measure(options)
