@@ -33,7 +33,7 @@ from tests.bench import FRAMES_PER_S, latency, memory, recording, speed, speed_t
 from tests.bench.latency import Latency
 from tests.bench.memory import Cost, Memory
 from tests.bench.recording import MBIT_PER_S, RESIDENT_AIM_MB, Recording
-from tests.bench.speed import COPY, DETECTOR, Speed
+from tests.bench.speed import Speed
 
 # In full: 200 motions for a p99 that two of them stand for, and 20,000 frames, half an hour at the door.
 # Quick: 10 s a part, for whoever changes something; its p99 is merely the slowest of 12.
@@ -179,16 +179,13 @@ def _table(console: Console, title: str, columns: Sequence[str], rows: Sequence[
 
 
 def _show_speed(console: Console, part: Speed) -> None:
-    names = [name for name in part.sizes[0].per_frame_us if name != DETECTOR]
-    shown = [f"one {name}" if name == COPY else name for name in names]
+    names = list(part.sizes[0].per_frame_us)
     sizes = [f"{size.width_px} x {size.height_px}" for size in part.sizes]
-    _table(console, "Speed: processor time per frame, microseconds", ["frame", DETECTOR, *shown], [
-        (label, *(f"{size.per_frame_us[name]:,.0f}" for name in (DETECTOR, *names)))
-        for label, size in zip(sizes, part.sizes, strict=True)
+    _table(console, "Speed: processor time per frame, microseconds", ["frame", *names], [
+        (label, *(f"{size.per_frame_us[name]:,.0f}" for name in names)) for label, size in zip(sizes, part.sizes, strict=True)
     ])
-    _table(console, "The same, as multiples of the detector's", ["frame", DETECTOR, *shown], [
-        (label, "1 x", *(f"{size.detectors_each[name]:.2g} x" for name in names))
-        for label, size in zip(sizes, part.sizes, strict=True)
+    _table(console, "The same, as multiples of the detector's", ["frame", *names], [
+        (label, *(f"{size.detectors_each[name]:.2g} x" for name in names)) for label, size in zip(sizes, part.sizes, strict=True)
     ])
 
 
