@@ -121,6 +121,6 @@ class Light:
         lit = np.add(place, PEDESTAL_LEVELS, out=self.correction)
         step *= lit  # levels
         place += step
-        np.minimum(place, self._most, out=place)
+        np.minimum(place, self._most, out=place)  # and never much below black, for what is added to black is scaled
         np.abs(step, out=self.correction)
         return float(change[self._rank])
