@@ -99,7 +99,7 @@ class Sender(Generic[M]):
         sock.setblocking(False)
         self._sock, self._address = sock, address
         self.unsent = 0  # messages that the reader's full or missing socket did not take
-        self._sign_s = math.inf  # when a sign of life was due last
+        self._signs_s = math.inf, math.inf  # when the last two signs of life were due, the last one last
 
     def send(self, message: M) -> bool:
         """Send one message; False (and counted) where it could not be sent."""
@@ -127,10 +127,12 @@ class Sender(Generic[M]):
 
         A sign of life says nothing once it is late, and must not take the place of what is worth
         telling late in a queue that the kernel keeps short (net.unix.max_dgram_qlen, often 10). And
-        a sender that comes to it every few seconds, starved, sees and does nothing of use between.
+        a sender that comes to it every few seconds, starved, sees and does nothing of use between,
+        even if now and then it comes twice in a row; one that has slept for a moment is believed at once.
         """
-        before_s, self._sign_s = self._sign_s, time.monotonic()
-        if self._sign_s - before_s > LATE_S:
+        (earlier_s, before_s), now_s = self._signs_s, time.monotonic()
+        self._signs_s = before_s, now_s
+        if now_s - before_s > LATE_S or now_s - earlier_s > DOWN_AFTER_S:
             return False
         unread = struct.unpack("i", fcntl.ioctl(self._sock, termios.TIOCOUTQ, b"\0\0\0\0"))[0]
         return not unread and self.send(message)

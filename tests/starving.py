@@ -12,17 +12,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-ROOT, PERIOD_US = Path("/sys/fs/cgroup"), 1_000_000
-LITTLE_US, LEAST_US = 10_000, 1_000  # a hundredth of a core; and the least that the kernel gives, here to many
+ROOT, PERIOD_US, QUOTA_US = Path("/sys/fs/cgroup"), 1_000_000, 10_000  # a hundredth of a core
 _number = itertools.count()
 
 
-def _group(quota_us: int) -> Path | None:
-    """Make a group with that much of each second, in whichever version of control groups this machine has; None where it may not."""
+def _group() -> Path | None:
+    """Make a group with that quota, in whichever version of control groups this machine has; None where it may not."""
     unified = (ROOT / "cgroup.controllers").exists()
     group = (ROOT if unified else ROOT / "cpu") / f"doorstep-{os.getpid()}-{next(_number)}"
-    limits = {"cpu.max": f"{quota_us} {PERIOD_US}"} if unified else {
-        "cpu.cfs_period_us": str(PERIOD_US), "cpu.cfs_quota_us": str(quota_us)}
+    limits = {"cpu.max": f"{QUOTA_US} {PERIOD_US}"} if unified else {
+        "cpu.cfs_period_us": str(PERIOD_US), "cpu.cfs_quota_us": str(QUOTA_US)}
     try:
         group.mkdir()
     except OSError:
@@ -40,7 +39,7 @@ def _group(quota_us: int) -> Path | None:
 
 def possible() -> bool:
     """Whether this machine lets us give a process so little."""
-    group = _group(LITTLE_US)
+    group = _group()
     if group is not None:
         group.rmdir()
     return group is not None
@@ -48,11 +47,8 @@ def possible() -> bool:
 
 @contextmanager
 def starved(pid: int, rivals: int) -> Iterator[None]:
-    """Let a process have a hundredth of a core; with rivals that want all of it, a tenth of that for all together.
-
-    With a whole hundredth to share `keep`, whose signs of life cost little, at times gave two within LATE_S of each other.
-    """
-    group = _group(LEAST_US if rivals else LITTLE_US)
+    """Let a process have a hundredth of a core, and so many rivals that want all of that."""
+    group = _group()
     assert group is not None
     greedy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(rivals)]
     try:

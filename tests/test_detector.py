@@ -416,7 +416,7 @@ def test_cells_are_the_means_of_their_pixels(height: int, width: int, cell: int)
     assert grid.cell_px == cell
     noise = np.random.default_rng(5).integers(0, 256, (height, width), np.uint8)
     wider = np.random.default_rng(6).integers(0, 256, (height, width + 5), np.uint8)[:, 3:-2]  # as rows of a camera's buffer
-    for luma in (noise, wider, np.full((height, width), 255, np.uint8)):
+    for luma in (noise, wider, wider[:, ::-1], np.full((height, width), 255, np.uint8)):
         luma.flags.writeable = False
         assert np.allclose(grid.cells(luma).ravel(), list(means(luma, cell)), atol=0.01)
 

@@ -43,12 +43,16 @@ def come(camera: Camera, picture: Picture) -> None:
         camera.show(standing(picture, 3 * number))
 
 
+def sway(camera: Camera, picture: Picture, frames: int) -> None:
+    for number in range(frames):
+        camera.show(standing(picture, 70 + 0.5 * np.sin(number / 7)))
+
+
 def test_who_hardly_moves_is_still_there_and_then_is_not() -> None:
     """A sway of half a pixel is no motion, and nobody is as still as a bag."""
     camera, picture = watched_by()
     come(camera, picture)
-    for number in range(300):
-        camera.show(standing(picture, 70 + 0.5 * np.sin(number / 7)))
+    sway(camera, picture, 300)
     assert camera.messages == [ON]
     left_s = camera.t_s
     camera.watch(picture, 20)
@@ -71,7 +75,6 @@ def test_nothing_is_held_for_longer_than_two_minutes() -> None:
     camera, picture = watched_by()
     come(camera, picture)
     came_s = camera.t_s
-    for number in range(1300):
-        camera.show(standing(picture, 70 + 0.5 * np.sin(number / 7)))
+    sway(camera, picture, 1300)
     assert camera.messages == [ON, OFF]
     assert 115 < camera.told[-1][1] - came_s < 125
