@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from device.activation import handed
 from device.config import Alerts, Config
 from device.errors import ConfigError
 from device.messages import KeepToTell, SeeToTell
 from device.tell.button import FAULT_LASTS_S, HAPPENS, PRESSES_MOST, SAYS, START_MOST_S, TOLD, Button
-from device.tell.desk import Desk
-from device.tell.discovery import discovery
 from device.tell.lasting import FAULT_AGAIN_AFTER_S, Lasting
-from device.tell.outbox import MOST, Outbox
+from device.tell.outbox import MOST
 from device.tell.policy import Policy
 from device.tell.words import ENGLISH, PAYLOAD_MOST_BYTES, Alert, Status, Words
 
 R, E, F, G = KeepToTell.RECORDING_STARTED, KeepToTell.RECORDING_ENDED, KeepToTell.RECORDING_FAILED, KeepToTell.RECORDING
 P, Q, S, X, K = KeepToTell.PAUSED, KeepToTell.RESUMED, KeepToTell.STORAGE_LOW, KeepToTell.FAULT, KeepToTell.ALIVE
 A, L, M, B = SeeToTell.ALIVE, SeeToTell.CAMERA_LOST, SeeToTell.MOTION_STARTED, SeeToTell.VIEW_BLOCKED
-WORDS = Words("front-door", "front door")
 
 AGAIN, PAUSED, RECORDING = Alert.WATCHING_AGAIN, Alert.WATCHING_PAUSED, Alert.RECORDING
 FAILED, LOW, POSSIBLE = Alert.RECORDING_FAILED, Alert.STORAGE_LOW, Alert.RECORDING_POSSIBLE
@@ -366,93 +361,3 @@ def test_what_lasts_is_told_once_its_end_only_if_known() -> None:
     assert fault.now(False, 704.0) == [Alert.BUTTON_BACK]
     assert fault.now(True, 705.0) == []
     assert fault.now(False, 706.0) == []
-
-
-def desk(box: Outbox) -> Desk:
-    desk = Desk(WORDS, box, button=True)
-    desk.set_status(Status.WATCHING)
-    desk.set_motion(False)
-    desk.set_recording(True)
-    return desk
-
-
-def said(desk: Desk) -> list[str]:
-    leaves = []
-    while (publish := desk.next(0.0)) is not None:
-        leaves.append(publish.topic.rsplit("/")[-1])
-        desk.acknowledged()
-    return leaves
-
-
-def test_recording_is_a_retained_state_said_again_after_each_connection_before_discovery() -> None:
-    """Whoever looks must see whether they are recorded; the broker may have forgotten it."""
-    publish = WORDS.recording(True)
-    assert (publish.topic, publish.payload, publish.retain) == ("doorstep/front-door/recording", "ON", True)
-    on_desk = desk(Outbox(None, 0.0))
-    for _ in range(2):
-        on_desk.connected()
-        assert said(on_desk) == ["status", "recording", "motion", "config"]
-    on_desk.set_recording(True)
-    assert said(on_desk) == []
-    on_desk.set_recording(False)
-    assert said(on_desk) == ["recording"]
-
-
-def test_no_flood_of_states_keeps_an_alert_waiting() -> None:
-    """A taken keep may say another state four times a second, and a broker may need one to acknowledge."""
-    box = Outbox(None, 0.0)
-    on_desk = desk(box)
-    said(on_desk)
-    box.push(Alert.MOTION, 0.0)
-    leaves = []
-    for n in range(6):
-        on_desk.set_status(Status.PAUSED if n % 2 else Status.WATCHING)
-        on_desk.set_recording(n % 2 == 0)
-        publish = on_desk.next(0.0)
-        assert publish is not None
-        leaves.append(publish.topic.rsplit("/")[-1])
-        on_desk.acknowledged()
-    assert leaves.index("event") < 4
-
-
-def test_home_assistant_learns_of_the_recording_only_where_there_is_a_button() -> None:
-    """A sensor that never has a value is clutter."""
-    parts = json.loads(discovery(WORDS, button=True).payload)["components"]
-    assert parts["recording"] == {
-        "platform": "binary_sensor", "name": "Recording", "unique_id": "doorstep_front-door_recording",
-        "device_class": "running", "state_topic": "doorstep/front-door/recording"}
-    assert "paused" in parts["status"]["options"]
-    assert parts["alert"]["event_types"] == [alert.value for alert in Alert]
-    assert "recording" not in json.loads(discovery(WORDS).payload)["components"]
-
-
-def test_the_longest_discovery_document_is_small() -> None:
-    """Brokers on small machines take a few kilobytes."""
-    longest = Words("x" * 32, Config(place="ä" * 30).place)
-    assert len(discovery(longest, button=True).payload.encode()) < 2048
-
-
-LISTEN = {"LISTEN_PID": "7"}
-
-
-@pytest.mark.parametrize(("environment", "fds"), [
-    ({"LISTEN_FDS": "1"}, {"see": 3}),
-    ({"LISTEN_FDS": "1", "LISTEN_FDNAMES": "doorstep-tell.socket"}, {"see": 3}),
-    ({"LISTEN_FDS": "2", "LISTEN_FDNAMES": "see:keep"}, {"see": 3, "keep": 4}),
-    ({"LISTEN_FDS": "2", "LISTEN_FDNAMES": "keep:see"}, {"see": 4, "keep": 3}),
-])
-def test_systemds_sockets_are_told_apart_by_name(environment: dict[str, str], fds: dict[str, int]) -> None:
-    """Their order is that of a unit's lines, which anybody may sort."""
-    assert handed(LISTEN | environment, 7, "help", "see", "keep") == fds
-
-
-@pytest.mark.parametrize("environment", [
-    {}, {"LISTEN_FDS": "1", "LISTEN_PID": "8"}, {"LISTEN_FDS": "0"}, {"LISTEN_FDS": "3", "LISTEN_FDNAMES": "see:keep:x"},
-    {"LISTEN_FDS": "1", "LISTEN_FDNAMES": "keep"}, {"LISTEN_FDS": "2"}, {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "see:see"},
-    {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "see"}, {"LISTEN_FDS": "2", "LISTEN_FDNAMES": "see:unknown"},
-    {"LISTEN_FDS": "x"}, {"LISTEN_FDS": "-1"},
-])
-def test_sockets_of_unknown_use_are_refused(environment: dict[str, str]) -> None:
-    """To guess would be to hear the one process on the other's link."""
-    with pytest.raises(ConfigError):
-        handed(LISTEN | environment, 7, "help", "see", "keep")

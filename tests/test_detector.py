@@ -12,72 +12,15 @@ import numpy as np
 import pytest
 
 from device.messages import SeeToTell
-from device.see.detector import Detector, Reason
+from device.see.detector import Reason
 from device.see.detector_body import Trace
 from device.see.detector_cells import Grid
 from device.see.detector_episode import NEXT, Notice, Stage
 from device.see.detector_light import likeness
-from device.see.frame import Frame, Grey, Watched
+from device.see.frame import Grey, Watched
+from tests.watched import OFF, ON, Camera, Picture, place, watched_by
 
-ON, OFF = SeeToTell.MOTION_STARTED, SeeToTell.MOTION_ENDED
 SIZES = [(120, 160), (90, 160), (180, 160), (121, 163), (240, 320), (720, 1280)]
-Picture = np.ndarray[tuple[int, int], np.dtype[np.float32]]
-
-
-def place(height: int = 120, width: int = 160, seed: int = 1) -> Picture:
-    """A porch of sorts: patches of grey with texture, 40 to 180 levels."""
-    r = np.random.default_rng(seed)
-    rows, columns = -(-height // 12), -(-width // 12)
-    patches = np.kron(r.uniform(40, 180, (rows, columns)), np.ones((12, 12)))[:height, :width]
-    return (patches + r.normal(0, 6, (height, width))).astype(np.float32)
-
-
-class Camera:
-    """Frames at a steady rate, with noise; `told` collects what the detector says, with the time."""
-
-    def __init__(self, detector: Detector, rate: float = 10.0, noise_levels: float = 1.2, seed: int = 2) -> None:
-        self.detector, self.rate, self.noise_levels = detector, rate, noise_levels
-        self.t_s = 0.0
-        self.told: list[tuple[SeeToTell, float]] = []
-        self._r = np.random.default_rng(seed)
-        self._noise: list[Picture] = []
-
-    def show(self, picture: Picture) -> tuple[SeeToTell, ...]:
-        if not self._noise or self._noise[0].shape != picture.shape:
-            self._noise = [self._r.standard_normal(picture.shape, np.float32) for _ in range(7 if picture.size > 1e5 else 37)]
-        grain = self._noise[int(self._r.integers(len(self._noise)))] * self.noise_levels
-        luma: Grey = np.clip(picture + grain, 0, 255).astype(np.uint8)
-        said = self.detector.step(Frame(luma, self.t_s))
-        self.told += [(message, self.t_s) for message in said]
-        self.t_s += 1 / self.rate
-        return said
-
-    def watch(self, picture: Picture, seconds: float) -> Camera:
-        for _ in range(round(seconds * self.rate)):
-            self.show(picture)
-        return self
-
-    def walk(self, picture: Picture, seconds: float = 3.0, level: float = 20.0, tall: float = 0.4, speed: float = 0.3) -> Camera:
-        """Somebody crosses at mid-height: `tall` of the height, `speed` in widths a second, `level` dark."""
-        height, width = picture.shape
-        body, broad = round(tall * height), max(2, round(tall * height * 0.4))
-        for number in range(round(seconds * self.rate)):
-            shown, left = picture.copy(), round(number / self.rate * speed * width)
-            top = (height - body) // 2
-            shown[top : top + body, left : left + broad] = level
-            self.show(shown)
-        return self
-
-    @property
-    def messages(self) -> list[SeeToTell]:
-        return [message for message, _ in self.told]
-
-
-def watched_by(sensitivity: int = 3, picture: Picture | None = None, rate: float = 10.0, noise_levels: float = 1.2,
-               mask: Watched | None = None, seconds: float = 5.0) -> tuple[Camera, Picture]:
-    """A camera that has been looking at the empty place for some seconds."""
-    picture = place() if picture is None else picture
-    return Camera(Detector(sensitivity, mask), rate, noise_levels).watch(picture, seconds), picture
 
 
 # what is told
@@ -314,80 +257,6 @@ def test_a_car_that_drives_off_leaves_no_ghost() -> None:
     camera.watch(picture, 20)
     assert camera.messages == [ON, OFF]
     assert camera.told[-1][1] - left_s < 5
-
-
-# what is refused
-
-
-def legal(luma: object = None, t_s: float = 0.0) -> Frame:
-    return Frame(np.zeros((120, 160), np.uint8) if luma is None else luma, t_s)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("sensitivity", [0, 6, -1, 2.5, float("nan")])
-def test_a_sensitivity_outside_1_to_5_is_refused(sensitivity: float) -> None:
-    """A typing error in the configuration must not become a camera that sees nothing."""
-    with pytest.raises(ValueError, match="sensitivity is"):
-        Detector(sensitivity)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("bad", [
-    np.zeros((120, 160), np.float32), np.zeros((120, 160, 3), np.uint8), np.zeros(160, np.uint8), np.zeros((8, 8), np.uint8),
-    np.zeros((0, 0), np.uint8)])
-def test_a_frame_that_is_none_is_refused_by_name(bad: object) -> None:
-    """A camera driver that hands over colour, floats or nothing is noticed at once, not as a missed visitor."""
-    with pytest.raises(ValueError, match="must be"):
-        Detector().step(legal(bad))
-
-
-@pytest.mark.parametrize("t_s", [float("nan"), float("inf"), -float("inf")])
-def test_a_time_that_is_none_is_refused(t_s: float) -> None:
-    """NaN compares false with everything: it would switch off every rule about time without a word."""
-    with pytest.raises(ValueError, match="t_s is"):
-        Detector().step(legal(t_s=t_s))
-
-
-def test_a_time_that_goes_back_is_refused() -> None:
-    """Frames out of order mean that two sources are mixed up."""
-    detector = Detector()
-    detector.step(legal(t_s=1.0))
-    with pytest.raises(ValueError, match="went back"):
-        detector.step(legal(t_s=0.9))
-
-
-def test_a_mask_of_another_shape_is_refused() -> None:
-    """A mask drawn for another size would show what it was meant to hide."""
-    with pytest.raises(ValueError, match="watched is"):
-        Detector(watched=np.ones((90, 160), np.bool_)).step(legal())
-
-
-def test_frames_of_one_colour_and_a_change_of_size_are_no_motion() -> None:
-    """A lens cap, a white-out, a switch of the camera's mode: nothing that walks."""
-    camera = Camera(Detector(), noise_levels=0)
-    for level, shape in [(0, (120, 160)), (255, (120, 160)), (255, (90, 160)), (0, (90, 160)), (128, (240, 320))]:
-        camera.watch(np.full(shape, level, np.float32), 4)
-    assert camera.messages == []
-
-
-def test_a_change_of_size_ends_an_episode() -> None:
-    """What was begun is ended, even when the camera restarts in another mode."""
-    camera, picture = watched_by()
-    camera.walk(picture, 1.5)
-    assert camera.messages == [ON]
-    assert camera.show(place(240, 320)) == (OFF,)
-
-
-def test_the_frames_buffer_is_not_kept_and_not_written() -> None:
-    """Sources reuse their buffers: holding on to one would be to look at another frame."""
-    picture = place().astype(np.uint8)
-    picture.setflags(write=False)
-    detector, again = Detector(), Detector()
-    buffer = picture.copy()
-    for number in range(30):
-        np.copyto(buffer, picture)
-        detector.step(Frame(buffer, number / 10))
-        buffer[:] = 255
-        again.step(Frame(picture, number / 10))
-    assert detector.noise_levels == again.noise_levels
 
 
 # the parts

@@ -17,7 +17,7 @@ from device.see.detector_doubt import LOOK_S, OFTEN_CELLS, Doubt
 from device.see.detector_light import likeness
 from device.see.detector_place import Place
 from tests.bench.weather import porch
-from tests.test_detector import ON
+from tests.watched import ON
 
 SHAPE = (60, 80)
 BOX = (slice(24, 33), slice(10, 15))

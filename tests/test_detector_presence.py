@@ -10,7 +10,7 @@ import pytest
 
 from device.see.detector import Detector, Reason
 from device.see.porch import Light, Porch, Scene, Visit, Way
-from tests.test_detector import OFF, ON, Camera, Picture, place, watched_by
+from tests.watched import OFF, ON, Camera, Picture, place, watched_by
 
 
 @pytest.mark.parametrize(("light", "seed"), [(Light.DAY, 0), (Light.OVERCAST, 1), (Light.IR, 2)])

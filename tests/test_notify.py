@@ -17,8 +17,8 @@ from device.config import Config
 from device.messages import KeepToSee, KeepToTell, Sender, pair
 from device.notify import LINES, Manager
 from device.see import process
+from tests.keep_rig import Keep, owned
 from tests.rig import Mosquitto, Teller, plain, until
-from tests.test_keep import Keep, owned
 from tests.test_see_camera_loss import LOST, Scripted, watch
 
 

@@ -23,9 +23,9 @@ from device.see.pir import CALM_S, READ_EVERY_S, STEADY_S, Pin, Presence
 from device.status import Process, screen
 from tests.conftest import looks_inside
 from tests.finger import Finger
+from tests.keep_rig import OWNER
 from tests.rig import Mosquitto, Phone, environment, plain, until
 from tests.sensor import PIN, Sensor
-from tests.test_keep import OWNER
 from tests.test_run import said
 from tests.test_see import Seer
 

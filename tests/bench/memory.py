@@ -133,8 +133,8 @@ def writes_are_counted() -> bool:
 def _watch(watch_s: float) -> tuple[dict[str, Cost], tuple[str, ...]]:
     import psutil
 
+    from tests.keep_rig import owned
     from tests.rig import Mosquitto, Phone, plain
-    from tests.test_keep import owned
 
     with in_memory() as folder, Mosquitto(folder) as broker, Phone(broker.port) as phone:
         (folder / "doorstep.toml").write_text(plain(broker.port, TOML)

@@ -18,7 +18,7 @@ import pyrage
 
 from device.keep import layout
 from tests.bench import in_memory
-from tests.test_keep import OWNER, Keep, owned
+from tests.keep_rig import OWNER, Keep, owned
 
 MBIT_PER_S = 5.0
 PIECE_BYTES = 188 * 35  # about what an encoder writes at a time

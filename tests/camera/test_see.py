@@ -23,7 +23,7 @@ from tests.camera import watch
 from tests.camera.virtualcam import Virtual
 from tests.conftest import looks_inside
 from tests.rig import environment, until
-from tests.test_verify import GOOD
+from tests.test_verify_checks import GOOD
 
 
 class Seer:
