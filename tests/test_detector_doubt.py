@@ -10,12 +10,14 @@ import itertools
 import numpy as np
 import pytest
 
+from device.see import detector_doubt
 from device.see.detector import Detector
 from device.see.detector_body import Mask
 from device.see.detector_cells import Cells
-from device.see.detector_doubt import LOOK_S, OFTEN_CELLS, Doubt
+from device.see.detector_doubt import END_TIMES, LOOK_S, OFTEN_CELLS, SIDE_TIMES, Doubt, entering
 from device.see.detector_light import likeness
 from device.see.detector_place import Place
+from device.see.frame import Frame
 from tests.bench.weather import porch
 from tests.watched import ON
 
@@ -126,3 +128,40 @@ def test_a_body_counts_whole_or_not_at_all_if_less_makes_no_difference(least_cel
     whole = doubt.weigh(place, shown, changed, count, BOX, 45, 1)
     assert 15 < whole < 25
     assert doubt.weigh(place, shown, changed, count, BOX, 45, least_cells) == (whole if whole >= least_cells else 0)
+
+
+LEFT, RIGHT = (slice(24, 33), slice(0, 5)), (slice(24, 33), slice(75, 80))
+UPPER, LOWER = (slice(0, 9), slice(10, 15)), (slice(51, 60), slice(10, 15))
+
+
+@pytest.mark.parametrize(("box", "body_cells", "times"), [
+    (BOX, 45.0, 1.0), (LEFT, 45.0, SIDE_TIMES), (RIGHT, 45.0, SIDE_TIMES), (UPPER, 45.0, END_TIMES), (LOWER, 45.0, END_TIMES),
+    (LEFT, 13.0, 1.0), (UPPER, 6.0, 1.0), (RIGHT, 17.0, (1 + SIDE_TIMES) / 2), (LOWER, 11.0, (1 + END_TIMES) / 2),
+    ((slice(0, 9), slice(0, 5)), 11.0, (1 + END_TIMES) / 2),
+])
+def test_a_body_counts_more_at_the_edge_of_the_picture(box: tuple[slice, slice], body_cells: float, times: float) -> None:
+    changed = np.zeros(SHAPE, np.bool_)
+    changed[box] = True
+    assert entering(changed, box, body_cells) == pytest.approx(times)
+
+
+def test_a_window_at_the_edge_counts_more_only_as_far_as_what_changed_reaches_it() -> None:
+    changed = np.zeros(SHAPE, np.bool_)
+    changed[24:33, 1:5] = True
+    assert entering(changed, LEFT, 36.0) == 1.0
+    changed[24, 0] = True
+    assert entering(changed, LEFT, 37.0) == pytest.approx((1 + SIDE_TIMES) / 2)
+
+
+def test_who_comes_in_over_the_edge_is_told_sooner_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = porch("overcast", 31)
+    frames = [Frame(frame.luma.copy(), frame.t_s) for frame in map(stage.frame, range(80, 140))]
+
+    def told_s() -> float:
+        detector = Detector()
+        return next(frame.t_s for frame in frames if ON in detector.step(frame))
+
+    sooner_s = told_s()
+    monkeypatch.setattr(detector_doubt, "SIDE_TIMES", 1.0)
+    monkeypatch.setattr(detector_doubt, "END_TIMES", 1.0)
+    assert sooner_s < told_s()

@@ -19,8 +19,8 @@ The method, a frame at a time, each step about a line of `Detector._look`:
    window of traced cells is this frame's size of body. What lamps, insects and flags do is taken off it
    (`detector_doubt`): little of it glares, its edges are the place's own, the light changes elsewhere too, or it
    moves where something has moved again and again.
-6. Sizes are summed until there is enough (CUSUM, Page 1954): the larger, the sooner. What ends is held
-   with less (hysteresis), and a table says what is told (`detector_episode`).
+6. Sizes are summed until there is enough (CUSUM, Page 1954): the larger, the sooner, and sooner at the picture's edge,
+   where people come in. What ends is held with less (hysteresis), and a table says what is told (`detector_episode`).
 7. Who stops is there until the place is as it was before they came, or as still as a bag (`detector_presence`).
 
 What has changed but is still, compared with the last 0.3 s, is absorbed soon: so a car that has left, or a bag
@@ -37,7 +37,7 @@ import numpy as np
 from device.messages import SeeToTell
 from device.see.detector_body import Mask, Trace
 from device.see.detector_cells import Cells, Grid
-from device.see.detector_doubt import Doubt
+from device.see.detector_doubt import Doubt, entering
 from device.see.detector_episode import NEXT, Notice, Stage
 from device.see.detector_light import Steadiness
 from device.see.detector_place import Place
@@ -172,7 +172,7 @@ class Detector:
         self.body_cells = self._body(cells, changed, count, dt_s)
         self._doubt.learn(self._place, changed, dt_s, self._stage is Stage.MOVING)
         self._place.learn(cells, dt_s, count > 0, unsteady, self._stage is Stage.MOVING)
-        return self._judge(cells, dt_s, count, unsteady)
+        return self._judge(cells, changed, dt_s, count, unsteady)
 
     def _body(self, cells: Cells, changed: Mask, count: int, dt_s: float) -> float:
         """How many cells of this frame's largest body count; 0 where they are too few to make a difference."""
@@ -192,7 +192,7 @@ class Detector:
             self._jump_s = self._t_s
         return self._t_s < self._jump_s + BLIND_S
 
-    def _judge(self, cells: Cells, dt_s: float, count: int, unsteady: bool) -> Notice:
+    def _judge(self, cells: Cells, changed: Mask, dt_s: float, count: int, unsteady: bool) -> Notice:
         """Weigh this frame's body against what is enough."""
         t_s, body = self._t_s, self.body_cells
         if self._stage is Stage.LEARNING:
@@ -200,7 +200,7 @@ class Detector:
             return Notice.LEARNT if t_s - self._began_s >= LEARN_S else Notice.NOTHING
         if self._stage is Stage.CALM and self.evidence == 0:
             self._presence.remember(self._place.cells)
-        share = (body - DRIFT_CELLS) / self._enough
+        share = (body - DRIFT_CELLS) / self._enough * (entering(changed, self._trace.box, body) if body else 1.0)
         gained = self.evidence + min(FRAME_MOST, share * max(1.0, share / QUICK_SHARE)) * dt_s * 10
         self.evidence = min(1.0, max(0.0, gained))
         if self._stage is Stage.MOVING:
