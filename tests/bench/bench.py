@@ -180,7 +180,7 @@ def _table(console: Console, title: str, columns: Sequence[str], rows: Sequence[
 
 def _show_speed(console: Console, part: Speed) -> None:
     names = list(part.sizes[0].per_frame_us)
-    sizes = [f"{size.width_px} x {size.height_px}" for size in part.sizes]
+    sizes = [f"{size.width_px} x {size.height_px} {size.scene}" for size in part.sizes]
     _table(console, "Speed: processor time per frame, microseconds", ["frame", *names], [
         (label, *(f"{size.per_frame_us[name]:,.0f}" for name in names)) for label, size in zip(sizes, part.sizes, strict=True)
     ])

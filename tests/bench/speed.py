@@ -1,11 +1,11 @@
 """How long one frame takes: the detector beside those of its peers that look at frames in memory, and a copy.
 
-Measured: processor time (of all threads) of one step per frame, on the same rendered frames with a visitor
-in view, already in memory; each contestant in turn, order rotating, median over the turns.
+Measured: processor time (of all threads) of one step per frame, on the same rendered frames, with nobody there and
+with a visitor in each, already in memory; each contestant in turn, order rotating, median over the turns.
 Not measured: rendering, the camera, memory that is cold (ten frames a second leave it colder than this),
 and whether the answer is right: that is the weather's and the recordings' part.
 
-Rule 1: the same frames for all, and OpenCV gets one thread, as the detector has.
+Rule 1: the same frames for all, as many at each size, and OpenCV gets one thread, as the detector has.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from device.see.frame import Grey
-from device.see.porch import DEMO, Porch
+from device.see.porch import DEMO, Porch, Scene
 from tests.bench import FRAMES_PER_S
 from tests.bench.peers import OURS, peers
 
-# Width, height, frames that are drawn: the watching stream, then up to the largest that a webcam gives by
-# default. Drawing takes 4 ms to 0.3 s a frame, which bounds how many there are.
-SIZES = ((160, 120, 60), (320, 240, 40), (640, 480, 20), (1280, 720, 10))
+SIZES = ((160, 120), (320, 240), (640, 480), (1280, 720))  # the watching stream, to what a webcam gives by default
+NOBODY, VISITOR = "empty", "a visitor"
+SCENES = {NOBODY: Scene(), VISITOR: DEMO}
 SEED = 1  # any; the same at each size
-FIRST = 25  # 2.5 s into the demo its first visitor is in full view
+FIRST, FRAMES = 25, 60  # 2.5 s into the demo its first visitor is in full view, and then comes to the door
 TURNS_LEAST = 5  # a median of fewer is no median
 COPY = "one copy"
 
@@ -36,8 +36,9 @@ Step = Callable[[Grey, float], object]
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """One picture size: microseconds per frame by contestant, and its median ratio to the detector of the same turn."""
+    """One picture size and scene: microseconds per frame by contestant, and its median ratio to the detector's in its turn."""
 
+    scene: str
     width_px: int
     height_px: int
     turns: int
@@ -51,7 +52,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """All sizes, smallest first."""
+    """All scenes at all sizes, smallest first."""
 
     sizes: tuple[Size, ...]
     faults: tuple[str, ...] = ()
@@ -59,19 +60,20 @@ class Speed:
     @property
     def growth(self) -> tuple[float, float]:
         """From the smallest to the largest size: how many times the pixels, how many times the detector's time."""
-        first, last = self.sizes[0], self.sizes[-1]
+        first, *_, last = (size for size in self.sizes if size.scene == VISITOR)
         return last.pixels / first.pixels, last.per_frame_us[OURS] / first.per_frame_us[OURS]
 
 
 def measure(seconds: float) -> Speed:
     """Measure for about `seconds`, drawing included; a slow machine takes longer, for TURNS_LEAST turns of each size."""
-    began_s, share_s = time.monotonic(), seconds / len(SIZES)
-    return Speed(tuple(_size(*size, began_s + share_s * number) for number, size in enumerate(SIZES, 1)))
+    each = [(scene, *size) for size in SIZES for scene in SCENES]
+    began_s, share_s = time.monotonic(), seconds / len(each)
+    return Speed(tuple(_size(*one, began_s + share_s * number) for number, one in enumerate(each, 1)))
 
 
-def _size(width_px: int, height_px: int, count: int, until_s: float) -> Size:
-    porch = Porch(DEMO, SEED, width_px, height_px, FRAMES_PER_S)
-    there = [porch.frame(FIRST + number).luma.copy() for number in range(count)]
+def _size(scene: str, width_px: int, height_px: int, until_s: float) -> Size:
+    porch = Porch(SCENES[scene], SEED, width_px, height_px, FRAMES_PER_S)
+    there = [porch.frame(FIRST + number).luma.copy() for number in range(FRAMES)]
     frames = there + there[-2:0:-1]  # there and back: nothing jumps however often it is shown
     kept = np.empty_like(there[0])
     contestants: dict[str, Step] = {**peers(there[0], FRAMES_PER_S, None), COPY: lambda luma, _: np.copyto(kept, luma)}
@@ -88,7 +90,7 @@ def _size(width_px: int, height_px: int, count: int, until_s: float) -> Size:
         turns += 1
     ratios = {name: statistics.median(each / ours for each, ours in zip(spent_us[name], spent_us[OURS], strict=True))
               for name in contestants}
-    return Size(width_px, height_px, turns, {name: statistics.median(spent_us[name]) for name in contestants}, ratios)
+    return Size(scene, width_px, height_px, turns, {name: statistics.median(spent_us[name]) for name in contestants}, ratios)
 
 
 def _turn(step: Step, frames: list[Grey], clock: Iterator[int]) -> float:

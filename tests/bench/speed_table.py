@@ -26,6 +26,7 @@ def markdown(document: Mapping[str, Any]) -> str:
     lines = ["| frame | " + " | ".join((OURS, *PEERS)) + " |", "| --- |" + " --: |" * (1 + len(PEERS))]
     for size in document["speed"]["sizes"]:
         cells = [f"{size['detectors_each'][name]:.2g} x" for name in PEERS]
-        lines.append(f"| {size['width_px']} x {size['height_px']} | {size['per_frame_us'][OURS]:.0f} µs | " + " | ".join(cells) + " |")
+        frame = f"{size['width_px']} x {size['height_px']}, {size['scene']}"
+        lines.append(f"| {frame} | {size['per_frame_us'][OURS]:.0f} µs | " + " | ".join(cells) + " |")
     lines.append(f"\nMeasured on {document['date']}: {machine['name']}, one thread each, Python {machine['python']}, NumPy {machine['numpy']}.")
     return "\n".join(lines)
