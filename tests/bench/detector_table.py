@@ -25,6 +25,8 @@ DAY_H = 24.0
 NONE = "-"  # nothing to say
 ABOUT_WEATHER = ("False alarms in a day of nothing but such weather, nobody there, before the limits on how often is told; in "
                  "brackets the 95 % interval. A detector whose alert is always on begins few:")
+ABOUT_RECORDINGS = ("recordings of real doors, rooms and streets. Doorstep's numbers were set on these too, so other recordings "
+                    "will be less kind to it:")
 
 Document = Mapping[str, Any]
 
@@ -70,6 +72,10 @@ def markdown(document: Document) -> str:
     lines = [f"{len(document['scenes'])} rendered scenes, seed {document['seed']}:", ""]
     lines += _rows(("detector", *COLUMNS), [(_named(document, name), *cells(score)) for name, score in total.items()])
     lines += [f"\n{name} is not in it: {why}." for name, why in document["missing"].items()]
+    if document["recordings"]:
+        lines += ["", f"{len(document['recordings'])} {ABOUT_RECORDINGS}", ""]
+        lines += _rows(("detector", *COLUMNS), [(_named(document, name), *cells(score))
+                                                for name, score in scores(document["recordings"]).items()])
     if document["empty"]:
         names = [name for name in document["given"] if name in total and weather(document, name)]
         shown = {name: Score.sum(weather(document, name).values()) for name in names}
