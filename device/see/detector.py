@@ -200,7 +200,8 @@ class Detector:
             return Notice.LEARNT if t_s - self._began_s >= LEARN_S else Notice.NOTHING
         if self._stage is Stage.CALM and self.evidence == 0:
             self._presence.remember(self._place.cells)
-        share = (body - DRIFT_CELLS) / self._enough * (entering(changed, self._trace.box, body) if body else 1.0)
+        times = entering(changed, self._trace.box, body) if body and self._stage is Stage.CALM else 1.0
+        share = (body - DRIFT_CELLS) / self._enough * times
         gained = self.evidence + min(FRAME_MOST, share * max(1.0, share / QUICK_SHARE)) * dt_s * 10
         self.evidence = min(1.0, max(0.0, gained))
         if self._stage is Stage.MOVING:

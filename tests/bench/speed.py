@@ -24,8 +24,8 @@ from tests.bench import FRAMES_PER_S
 from tests.bench.peers import OURS, peers
 
 SIZES = ((160, 120), (320, 240), (640, 480), (1280, 720))  # the watching stream, to what a webcam gives by default
-NOBODY, VISITOR = "empty", "a visitor"
-SCENES = {NOBODY: Scene(), VISITOR: DEMO}
+VISITOR = "a visitor"
+SCENES = {"empty": Scene(), VISITOR: DEMO}
 SEED = 1  # any; the same at each size
 FIRST, FRAMES = 25, 60  # 2.5 s into the demo its first visitor is in full view, and then comes to the door
 TURNS_LEAST = 5  # a median of fewer is no median
