@@ -38,7 +38,7 @@ def test_headlights_and_white_insects_are_nobody(name: str, seed: int, seconds: 
 
 def seen(place: Place, cells: Cells) -> Mask:
     """What has changed in a frame, as the detector finds it."""
-    place.relight(cells)
+    place.relight(cells, quiet=False)
     return place.changed(cells, unsteady=False)
 
 

@@ -159,7 +159,7 @@ class Detector:
         self.evidence = self.unrest_share = 0.0
 
     def _look(self, cells: Cells, dt_s: float) -> Notice:
-        self.unrest_share = self._place.relight(cells)
+        self.unrest_share = self._place.relight(cells, self.reason is Reason.QUIET)
         unsteady = self._steadiness.unsteady(self.unrest_share, self._t_s, dt_s)
         changed = self._changed = self._place.changed(cells, unsteady)
         count = int(np.count_nonzero(changed))

@@ -22,45 +22,78 @@ STEP_MOST_CS, TRACE_MOST_CS = 10, 200
 CALM_FIRST_CS, CALM_CELLS = np.uint8(20), 40
 
 
-def around(a: npt.NDArray[Any], join: np.ufunc, tall: npt.NDArray[Any], out: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """`join` each cell with its neighbours into `out`; the border has fewer. `tall` is scratch; both contiguous."""
-    join(a[1:], a[:-1], out=tall[1:])
-    tall[0] = a[0]
-    join(tall[:-1], a[1:], out=tall[:-1])
-    # All rows as one, which costs half: only the first and the last column are not what they seem then.
-    run, into = tall.reshape(-1), out.reshape(-1)
-    join(run[1:], run[:-1], out=into[1:])
-    out[:, 0] = tall[:, 0]
-    last = out[:, -1].copy()
-    join(into[:-1], run[1:], out=into[:-1])
-    out[:, -1] = last
-    return out
+class Around:
+    """Joins each cell of one array with its neighbours; those of the border have fewer.
+
+    of: contiguous, (rows, columns), never another array: a third of the time went into making views of it.
+    """
+
+    def __init__(self, of: npt.NDArray[Any]) -> None:
+        tall, self._joined = np.empty_like(of), np.empty_like(of)
+        # All rows as one, which costs half: only the first and the last column are not what they seem then.
+        run, into = tall.reshape(-1), self._joined.reshape(-1)
+        self._rows = (of[1:], of[:-1], tall[1:]), (tall[:-1], of[1:], tall[:-1])
+        self._columns = (run[1:], run[:-1], into[1:]), (into[:-1], run[1:], into[:-1])
+        self._top, self._first = (tall[0], of[0]), (self._joined[:, 0], tall[:, 0])
+        self._last, self._kept = self._joined[:, -1], np.empty_like(of[:, -1])
+
+    def join(self, by: np.ufunc) -> npt.NDArray[Any]:
+        """Of the array as it is now, by `np.add` or `np.maximum`; the result is valid until the next call."""
+        (above, below, out), (above_too, below_too, out_too) = self._rows
+        by(above, below, out=out)
+        np.copyto(*self._top)
+        by(above_too, below_too, out=out_too)
+        (left, right, out), (left_too, right_too, out_too) = self._columns
+        by(left, right, out=out)
+        np.copyto(*self._first)
+        np.copyto(self._kept, self._last)
+        by(left_too, right_too, out=out_too)
+        np.copyto(self._last, self._kept)
+        return self._joined
 
 
-def densest(cells: npt.NDArray[np.uint8]) -> tuple[int, Box]:
-    """The most cells (0 or 1) in any window of WINDOW_CELLS; and that window, the first of several."""
-    rows, columns = cells.shape
-    tall, wide = min(WINDOW_CELLS[0], rows), min(WINDOW_CELLS[1], columns)
-    # All rows as one, which costs half: what runs over a row's end is not looked at.
-    counts = np.zeros((rows - tall + 1, columns), np.uint8)
-    by_row = _sums(cells.reshape(-1), tall, columns)
-    counts.reshape(-1)[: by_row.size - wide + 1] = _sums(by_row, wide, 1)
-    counts[:, columns - wide + 1 :] = 0
-    top, left = divmod(int(counts.argmax()), columns)
-    return int(counts[top, left]), (slice(top, top + tall), slice(left, left + wide))
+class Window:
+    """Finds where most cells are, in one array of 0 or 1: uint8, contiguous, (rows, columns)."""
+
+    def __init__(self, cells: npt.NDArray[np.uint8]) -> None:
+        rows, self._columns = cells.shape
+        self._size = tall, wide = min(WINDOW_CELLS[0], rows), min(WINDOW_CELLS[1], self._columns)
+        # All rows as one, which costs half: what runs over a row's end is not looked at.
+        by_row, self._adds = _sums(cells.reshape(-1), tall, self._columns)
+        summed, by_column = _sums(by_row, wide, 1)
+        self._adds += by_column
+        self._counts = np.zeros((rows - tall + 1) * self._columns, np.uint8)
+        self._summed = self._counts[: summed.size], summed
+        self._beyond = self._counts.reshape(-1, self._columns)[:, self._columns - wide + 1 :]
+
+    def densest(self) -> tuple[int, Box]:
+        """The most cells in any window of WINDOW_CELLS; and that window, the first of several."""
+        for one, other, out in self._adds:
+            np.add(one, other, out=out)
+        np.copyto(*self._summed)
+        self._beyond.fill(0)
+        at = int(self._counts.argmax())
+        (top, left), (tall, wide) = divmod(at, self._columns), self._size
+        return int(self._counts[at]), (slice(top, top + tall), slice(left, left + wide))
 
 
-def _sums(run: npt.NDArray[np.uint8], count: int, apart: int) -> npt.NDArray[np.uint8]:
-    """Sums of `count` values, so far apart, from sums of 1, 2, 4 and so on: few calls, of bytes."""
-    power, size, total, summed = run, 1, run[:0], 0
+Run = npt.NDArray[np.uint8]  # one row
+
+
+def _sums(run: Run, count: int, apart: int) -> tuple[Run, list[tuple[Run, Run, Run]]]:
+    """Where sums of `count` values, so far apart, will be, and the additions that make them: of 1, 2, 4 and so on."""
+    power, size, total, summed, adds = run, 1, run[:0], 0, []
     while True:
         if count & size:
             rest = run.size - (count - 1) * apart
-            total = power[summed * apart :][:rest] + total[:rest] if summed else power
+            if summed:
+                adds.append((power[summed * apart :][:rest], total[:rest], np.empty(rest, np.uint8)))
+            total = adds[-1][2] if summed else power
             summed += size
         if summed == count:
-            return total[: run.size - (count - 1) * apart]
-        power = power[size * apart :] + power[: -size * apart]
+            return total[: run.size - (count - 1) * apart], adds
+        adds.append((power[size * apart :], power[: -size * apart], np.empty(power.size - size * apart, np.uint8)))
+        power = adds[-1][2]
         size *= 2
 
 
@@ -69,7 +102,9 @@ class Trace:
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self._age = np.zeros(shape, np.uint8)
-        self._tall, self._wide = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+        self._known, self._body = np.empty(shape, np.bool_), np.empty(shape, np.uint8)
+        self._older, self._beside = Around(self._age), Around(self._known.view(np.uint8))
+        self._window = Window(self._body)
         self._most = np.full(shape, TRACE_MOST_CS, np.uint8)  # numpy takes three times as long for a number
         self._first = np.full(shape, CALM_FIRST_CS, np.uint8)
         self._count = 0  # of the cells that had changed in the last frame
@@ -85,7 +120,7 @@ class Trace:
     def follow(self, changed: Mask, count: int, dt_s: float) -> None:
         """Trace the changed cells, `count` of them, on by one frame."""
         age = self._age
-        older = around(age, np.maximum, self._tall, self._wide)
+        older = self._older.join(np.maximum)
         np.minimum(older, self._most, out=older)
         older += np.uint8(min(STEP_MOST_CS, round(dt_s * 100)))
         if self._count < CALM_CELLS:
@@ -98,12 +133,10 @@ class Trace:
 
         A body is what has been traced for `least_cs` or longer, with the changed cells beside it.
         """
-        known = np.greater_equal(self._age, least_cs)
-        if not np.count_nonzero(known):  # half of what any() costs
+        if not np.count_nonzero(np.greater_equal(self._age, least_cs, out=self._known)):  # half of what any() costs
             return 0
-        body = around(known.view(np.uint8), np.maximum, self._tall, self._wide)
-        body &= changed.view(np.uint8)
+        body = np.bitwise_and(self._beside.join(np.maximum), changed.view(np.uint8), out=self._body)
         if np.count_nonzero(body) < least_cells:
             return 0
-        size, self.box = densest(body)
+        size, self.box = self._window.densest()
         return size

@@ -15,7 +15,7 @@ import numpy as np
 from device.see.detector_body import Box, Mask
 from device.see.detector_cells import Cells
 from device.see.detector_light import likeness
-from device.see.detector_place import Place
+from device.see.detector_place import NEAR_CELLS, Place
 
 # As in `detector_place`; "three seeds" are 174 drawn visitors, told with four false alarms as it is.
 # Half of the insects that seemed a body had 2 to 8 cells in their core, nine in ten visitors 7 or more.
@@ -34,7 +34,7 @@ LIKE_LIGHT, UNLIKE_LIGHT = 0.99, 0.95
 # Cells that are lit anew where nothing has changed, for each that has: headlights 2 to 20, nine in ten visitors 1.3 and
 # less. Without: 48 false alarms more in three seeds, all of headlights.
 LIT_ALL, LIT_NONE = 4.0, 2.0
-LIT_SHARE = 0.4  # of what a change has to exceed
+LIT_SHARE = 0.4 / NEAR_CELLS  # of what a change has to exceed
 LIT_FAR_CELLS = 6  # a body's own light reaches a block and a half
 LIT_USUAL, LIT_USUAL_S = 1.5, 10.0  # mains flicker and a shaking mount light the place always
 # What changes again and again takes OFTEN_CELLS off a body, the whole of them from OFTEN_SHARE of the time on: where a
@@ -99,7 +99,7 @@ class Doubt:
             return 0.0
         body = min(float(body_cells), BODY_OF_CORE * core(cells[box], place.difference[box]))
         there = changed[box]
-        often = float(np.add.reduce(self._often[box] * there, axis=None)) / max(1, int(np.count_nonzero(there)))
+        often = float(np.vdot(self._often[box], there)) / max(1, int(np.count_nonzero(there)))
         body -= OFTEN_CELLS * min(1.0, often / OFTEN_SHARE)
         if body < least_cells:
             return 0.0

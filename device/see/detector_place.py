@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from device.see.detector_body import Mask, around
+from device.see.detector_body import Around, Mask
 from device.see.detector_cells import Cells
 from device.see.detector_light import Light
 
@@ -22,6 +22,7 @@ SIGMAS = 4.0  # 3: 25 false alarms rendered; 5: 3 real visitors missed
 FLOOR_LEVELS = 1.2  # a codec's steps and rounding. 1.0: two false alarms more in three seeds; 1.5: told 0.1 s later
 LIGHT_SHARE = 0.15  # what saturation, gamma and half-shadows leave of a change of light; flat
 LIGHT_SHARE_UNSTEADY = 0.5  # while the whole picture changes; flat
+NEAR_CELLS = 9  # of 3 x 3: their sum is compared, which is a step less than their mean
 SIGMA_OF_MEAN = 1.25  # a Gaussian's standard deviation is 1.25 times its mean deviation
 NOISE_FIRST_LEVELS = 1.0  # between a day's noise (0.2 levels) and a night's (2), learnt within LEARN_S
 NOISE_UP_S = 4.0  # leaves quieten themselves within a gust. 3: one visitor missed; 5: 8 false alarms
@@ -49,13 +50,14 @@ class Place:
         self.cells: Cells = np.zeros(shape, np.float32)
         self.noise: Cells = np.full(shape, NOISE_FIRST_LEVELS, np.float32)
         self._lasting: Cells = np.zeros(shape, np.float32)
-        self._reach: Cells = np.zeros(shape, np.float32)  # the most of a cell's and its neighbours' lasting noise
         self.lately: Cells = np.zeros(shape, np.float32)
         self._light = Light(shape)
         self.correction = self._light.correction  # levels of light that the last look took out
-        # Of the last `changed`, in levels: the signed difference, and what its mean over 3 x 3 has to exceed.
+        # Of the last `changed`, in levels: the signed difference, and what its sum over 3 x 3 has to exceed.
         self.difference, self.limit = np.empty(shape, np.float32), np.empty(shape, np.float32)
-        self._size, self._scratch, self._tall, self._then = (np.empty(shape, np.float32) for _ in range(4))
+        self._beside, self._reaching = Around(self.difference), Around(self._lasting)
+        self._reach: Cells = self._reaching.join(np.maximum)  # the most of a cell's and its neighbours' lasting noise
+        self._size, self._scratch, self._recent, self._then = (np.empty(shape, np.float32) for _ in range(4))
         self._ones, self._most = np.ones(self.cells.size, np.float32), np.full(shape, NOISE_MOST_LEVELS, np.float32)
         self._changed, self._still = np.empty(shape, np.bool_), np.empty(shape, np.bool_)
         self._seen, self._looks, self._look_s = 0, 0, 0.0
@@ -65,7 +67,7 @@ class Place:
         self.jump(cells)
         self.noise.fill(NOISE_FIRST_LEVELS)
         self._lasting.fill(0.0)
-        self._reach.fill(0.0)
+        self._reaching.join(np.maximum)
         self._seen, self._looks, self._look_s = 0, 0, 0.0
 
     def jump(self, cells: Cells) -> None:
@@ -73,10 +75,10 @@ class Place:
         self.cells[:] = cells
         self.lately[:] = cells
 
-    def relight(self, cells: Cells) -> float:
+    def relight(self, cells: Cells, quiet: bool) -> float:
         """Light the place as the frame is lit; how unsteady the light is, as a share."""
         self._seen += 1
-        return self._light.relight(self.cells, cells)
+        return self._light.relight(self.cells, cells, quiet)
 
     def changed(self, cells: Cells, unsteady: bool) -> Mask:
         """Which cells differ from the place, after `relight`; valid until the next call."""
@@ -85,24 +87,24 @@ class Place:
     def apart(self, before: Cells, cells: Cells) -> Mask:
         """Which cells differ from the place as it was before, lit as the frame is; after `learn`, until the next."""
         self._then[:] = before
-        self._light.relight(self._then, cells)
+        self._light.relight(self._then, cells, quiet=False)
         return self._differ(cells, self._then, LIGHT_SHARE, self._still)
 
     def _differ(self, cells: Cells, place: Cells, light_share: float, out: Mask) -> Mask:
         size, limit = self._size, self.limit
-        around(np.subtract(cells, place, out=self.difference), np.add, self._tall, size)
-        size *= 1 / 9
-        np.abs(size, out=size)
+        np.subtract(cells, place, out=self.difference)
+        np.abs(self._beside.join(np.add), out=size)
         np.maximum(self.noise, self._reach, out=limit)
-        limit *= SIGMAS
-        limit += FLOOR_LEVELS
-        limit += np.multiply(self.correction, light_share, out=self._tall)
+        limit *= SIGMAS * NEAR_CELLS
+        limit += FLOOR_LEVELS * NEAR_CELLS
+        if self._light.changes:
+            limit += np.multiply(self.correction, light_share * NEAR_CELLS, out=self._scratch)
         return np.greater(size, limit, out=out)
 
     def light_explains(self, least_levels: float, times: float) -> bool:
         """Whether light explains a change of so many levels, and so many times what it does not; after `changed`."""
         light_levels = self._mean(self.correction)
-        return light_levels > least_levels and light_levels > times * self._mean(self._size)
+        return light_levels > least_levels and light_levels > times * self._mean(self._size) / NEAR_CELLS
 
     def _mean(self, levels: Cells) -> float:
         return float(np.dot(levels.reshape(-1), self._ones)) / levels.size  # a third of what mean() costs
@@ -113,12 +115,13 @@ class Place:
         moving: an episode is on, so what changes is mostly somebody and not the place.
         """
         diff, size, scratch = self.difference, self._size, self._scratch
-        recent = np.subtract(cells, self.lately, out=self._tall)
+        recent = np.subtract(cells, self.lately, out=self._recent)
         rate = min(1.0, max(dt_s / PLACE_S, 1 / (self._seen + 1)))  # at first the plain mean of what was seen
         noise_rate = min(1.0, max(dt_s / NOISE_DOWN_S, 0.5 / (self._seen + 1)))
-        size *= SIGMA_OF_MEAN
+        size *= SIGMA_OF_MEAN / NEAR_CELLS
         self._learn_lasting(dt_s, moving)
-        np.minimum(size, self._most, out=size)
+        if any_changed:
+            np.minimum(size, self._most, out=size)
         size -= self.noise
         if any_changed:
             still = self._changed if unsteady else self._find_still(recent)
@@ -145,7 +148,7 @@ class Place:
         new = np.subtract(self._size, self._lasting, out=self._scratch)
         new *= rate * (LASTING_MOVING_SHARE if moving else 1.0)
         self._lasting += new
-        around(self._lasting, np.maximum, self._scratch, self._reach)
+        self._reaching.join(np.maximum)
         self._look_s = 0.0
 
     def _find_still(self, recent: Cells) -> Mask:
