@@ -1,11 +1,11 @@
-"""The two sums over cells that are made of few calls: the same as cell by cell, in every shape."""
+"""Sums over cells that are made of few calls are the same as cell by cell, in every shape; and whose a window is."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from device.see.detector_body import WINDOW_CELLS, Around, Window
+from device.see.detector_body import WINDOW_CELLS, Around, Window, at_side, nothing_beside, opposite
 
 SHAPES = [(60, 80), (45, 80), (9, 5), (10, 6), (8, 20), (20, 8)]
 
@@ -29,3 +29,31 @@ def test_the_densest_window_is_the_first_of_those_with_most_cells(shape: tuple[i
     counts = np.lib.stride_tricks.sliding_window_view(cells, (tall, wide)).sum(axis=(2, 3))
     top, left = np.unravel_index(counts.argmax(), counts.shape)
     assert Window(cells).densest() == (counts.max(), (slice(top, top + tall), slice(left, left + wide)))
+
+
+def window(left: int) -> tuple[slice, slice]:
+    """One of the usual size."""
+    return slice(20, 29), slice(left, left + 5)
+
+
+def test_only_windows_at_the_two_sides_are_opposite() -> None:
+    """Whoever fills most of the view is still one."""
+    assert opposite(window(2), window(75), 80)
+    assert opposite(window(70), window(0), 80)
+    assert not opposite(window(2), window(60), 80)
+
+
+@pytest.mark.parametrize("left", [3, 72])
+def test_one_body_that_reaches_from_side_to_side_has_something_beside_its_window(left: int) -> None:
+    """Cells between the two windows say so; its own breadth does not."""
+    changed = np.zeros((60, 80), np.bool_)
+    changed[15:40, max(0, left - 6) : left + 11] = True
+    assert nothing_beside(window(left), changed)
+    changed[30, 30:50] = True
+    assert not nothing_beside(window(left), changed)
+
+
+@pytest.mark.parametrize(("left", "near"), [(0, True), (3, True), (4, False), (71, False), (72, True), (75, True)])
+def test_a_window_is_at_a_side_or_not(left: int, near: bool) -> None:
+    """The upper and the lower edge are none."""
+    assert at_side(window(left), 80) is near

@@ -21,7 +21,8 @@ The method, a frame at a time, each step about a line of `Detector._look`:
    moves where something has moved again and again.
 6. Sizes are summed until there is enough (CUSUM, Page 1954): the larger, the sooner, and sooner at the picture's edge,
    where people come in. What ends is held with less (hysteresis), and a table says what is told (`detector_episode`).
-7. Who stops is there until the place is as it was before they came, or as still as a bag (`detector_presence`).
+7. Who stops is there until the place is as it was before they came, or as still as a bag (`detector_presence`); who
+   goes out at the side is not.
 
 What has changed but is still, compared with the last 0.3 s, is absorbed soon: so a car that has left, or a bag
 that was put down, leaves no ghost (Cucchiara 2003 calls it so).
@@ -35,7 +36,7 @@ import math
 import numpy as np
 
 from device.messages import SeeToTell
-from device.see.detector_body import Mask, Trace
+from device.see.detector_body import NOTHING_CELLS, Mask, Trace, at_side, nothing_beside, opposite
 from device.see.detector_cells import Cells, Grid
 from device.see.detector_doubt import Doubt, entering
 from device.see.detector_episode import NEXT, Notice, Stage
@@ -59,6 +60,10 @@ DRIFT_CELLS = 6.5  # taken off each frame. 5: three false alarms more in three s
 KEEP_CELLS = 6  # of a traced body go on with an episode; flat
 TRACE_CS = 28  # three frames at 10/s: an insect is elsewhere by then. 21: 7 false; 35: a real visit of 1.1 s is missed
 HOLD_S = 1.3  # real visitors came 2.2 s after one another; who stands is held by `detector_presence`
+# Who has gone out at the side is not waited for, and whoever comes next is told. 0.5: two visitors more of 812, eight
+# alerts; at the upper and lower edge too: people right at the camera are told twice.
+LEFT_S = 0.7
+OTHER_CELLS = 20  # at the other side are somebody else; 12 and 28: flat
 LEARN_S = 1.5  # 15 frames: the mean of the noise is known to a quarter
 JUMP_SHARE = 0.1  # of light: lamps and the infrared filter do 0.2 and more, bodies 0.002; flat
 CHANGED_MOST = 0.4  # of the cells, after light is taken out; a visitor who fills half of the view has 0.1 to 0.3
@@ -155,6 +160,7 @@ class Detector:
         self._steadiness = Steadiness()
         self._t_s = self._began_s = t_s
         self._moved_s = self._jump_s = -math.inf
+        self._whose = self._trace.box  # the window of the body that was told
         self.reason, self.changed_share, self.body_cells = Reason.WARMING_UP, 0.0, 0.0
         self.evidence = self.unrest_share = 0.0
 
@@ -205,25 +211,10 @@ class Detector:
         gained = self.evidence + min(FRAME_MOST, share * max(1.0, share / QUICK_SHARE)) * dt_s * 10
         self.evidence = min(1.0, max(0.0, gained))
         if self._stage is Stage.MOVING:
-            if body >= KEEP_CELLS:
-                self._moved_s = t_s
-                self._presence.moved(self._trace.box, t_s)
-                self.reason = Reason.BODY
-                return Notice.BODY
-            stays = self._presence.stays(self._place, cells, t_s)
-            if t_s - self._moved_s <= HOLD_S:
-                self.reason = Reason.HOLDING
-                return Notice.NOTHING
-            if stays:
-                self.reason = Reason.STANDING
-                return Notice.NOTHING
-            self.evidence, self.reason = 0.0, Reason.QUIET
-            return Notice.STILL
+            return self._go_on(cells, changed, count)
         if self.evidence >= 1.0:
-            self._moved_s = t_s
-            self._presence.moved(self._trace.box, t_s)
-            self.reason = Reason.BODY
-            return Notice.BODY
+            self._whose = self._trace.box
+            return self._moves(Notice.BODY)
         if count == 0:
             self.reason = Reason.QUIET
         elif unsteady:
@@ -231,3 +222,29 @@ class Detector:
         else:
             self.reason = Reason.GATHERING if body else Reason.TOO_SMALL
         return Notice.NOTHING
+
+    def _go_on(self, cells: Cells, changed: Mask, count: int) -> Notice:
+        """Whether the episode goes on, ends, or is somebody else's now."""
+        t_s, window, columns = self._t_s, self._trace.box, changed.shape[1]
+        if not opposite(window, self._whose, columns):
+            self._whose = window
+        elif self.body_cells >= OTHER_CELLS and nothing_beside(window, changed):
+            self._whose = window
+            return self._moves(Notice.ANOTHER)
+        if self.body_cells >= KEEP_CELLS:
+            return self._moves(Notice.BODY)
+        stays = self._presence.stays(self._place, cells, t_s)
+        left = count <= NOTHING_CELLS and at_side(window, columns)
+        if t_s - self._moved_s <= (LEFT_S if left else HOLD_S):
+            self.reason = Reason.HOLDING
+            return Notice.NOTHING
+        if stays and not left:
+            self.reason = Reason.STANDING
+            return Notice.NOTHING
+        self.evidence, self.reason = 0.0, Reason.QUIET
+        return Notice.STILL
+
+    def _moves(self, notice: Notice) -> Notice:
+        self._moved_s, self.reason = self._t_s, Reason.BODY
+        self._presence.moved(self._trace.box, self._t_s)
+        return notice

@@ -25,6 +25,7 @@ class Notice(enum.Enum):
     NOTHING = "nothing that matters here"
     LEARNT = "the noise is known now"
     BODY = "something the size of a body moves"
+    ANOTHER = "who moved has gone out, and somebody else moves far from there"
     STILL = "nothing has moved for the hold time"
     LOST = "the picture has another size, or frames were missing: learn anew"
 
@@ -36,6 +37,7 @@ NEXT: dict[Stage, dict[Notice, tuple[Stage, tuple[SeeToTell, ...]]]] = {
         Notice.NOTHING: (Stage.LEARNING, ()),
         Notice.LEARNT: (Stage.CALM, ()),
         Notice.BODY: (Stage.LEARNING, ()),
+        Notice.ANOTHER: (Stage.LEARNING, ()),
         Notice.STILL: (Stage.LEARNING, ()),
         Notice.LOST: (Stage.LEARNING, ()),
     },
@@ -43,6 +45,7 @@ NEXT: dict[Stage, dict[Notice, tuple[Stage, tuple[SeeToTell, ...]]]] = {
         Notice.NOTHING: (Stage.CALM, ()),
         Notice.LEARNT: (Stage.CALM, ()),
         Notice.BODY: (Stage.MOVING, (_ON,)),
+        Notice.ANOTHER: (Stage.CALM, ()),
         Notice.STILL: (Stage.CALM, ()),
         Notice.LOST: (Stage.LEARNING, ()),
     },
@@ -50,6 +53,7 @@ NEXT: dict[Stage, dict[Notice, tuple[Stage, tuple[SeeToTell, ...]]]] = {
         Notice.NOTHING: (Stage.MOVING, ()),
         Notice.LEARNT: (Stage.MOVING, ()),
         Notice.BODY: (Stage.MOVING, ()),
+        Notice.ANOTHER: (Stage.MOVING, (_OFF, _ON)),
         Notice.STILL: (Stage.CALM, (_OFF,)),
         Notice.LOST: (Stage.LEARNING, (_OFF,)),
     },
