@@ -21,8 +21,8 @@ The method, a frame at a time, each step about a line of `Detector._look`:
    moves where something has moved again and again.
 6. Sizes are summed until there is enough (CUSUM, Page 1954): the larger, the sooner, and sooner at the picture's edge,
    where people come in. What ends is held with less (hysteresis), and a table says what is told (`detector_episode`).
-7. Who stops is there until the place is as it was before they came, or as still as a bag (`detector_presence`); who
-   goes out at the side is not.
+7. Who stops is there until the place is as it was before they came, or as still as a bag (`detector_presence`). Who
+   goes out at the side is not, and who is at the other side then is somebody else: a cat's alert hides no visitor.
 
 What has changed but is still, compared with the last 0.3 s, is absorbed soon: so a car that has left, or a bag
 that was put down, leaves no ghost (Cucchiara 2003 calls it so).
@@ -106,7 +106,7 @@ class Detector:
         self._changed: Mask | None = None
         self.changed_share = 0.0  # of the cells, 0 to 1
         self.body_cells = 0.0  # that count, of the densest window: 0 to 45
-        self.evidence = 0.0  # share of what is enough, 0 to 1
+        self.evidence = 0.0  # share of what is enough, 0 to 1; 1 while an episode is on
         self.unrest_share = 0.0  # by which three quarters of the picture changed at once
         self.reason = Reason.WARMING_UP
 
@@ -204,14 +204,14 @@ class Detector:
         if self._stage is Stage.LEARNING:
             self.reason = Reason.WARMING_UP
             return Notice.LEARNT if t_s - self._began_s >= LEARN_S else Notice.NOTHING
-        if self._stage is Stage.CALM and self.evidence == 0:
+        if self._stage is Stage.MOVING:
+            return self._go_on(cells, changed, count)
+        if self.evidence == 0:
             self._presence.remember(self._place.cells)
-        times = entering(changed, self._trace.box, body) if body and self._stage is Stage.CALM else 1.0
+        times = entering(changed, self._trace.box, body) if body else 1.0
         share = (body - DRIFT_CELLS) / self._enough * times
         gained = self.evidence + min(FRAME_MOST, share * max(1.0, share / QUICK_SHARE)) * dt_s * 10
         self.evidence = min(1.0, max(0.0, gained))
-        if self._stage is Stage.MOVING:
-            return self._go_on(cells, changed, count)
         if self.evidence >= 1.0:
             self._whose = self._trace.box
             return self._moves(Notice.BODY)
@@ -245,6 +245,7 @@ class Detector:
         return Notice.STILL
 
     def _moves(self, notice: Notice) -> Notice:
+        """A body moves, just now and there."""
         self._moved_s, self.reason = self._t_s, Reason.BODY
         self._presence.moved(self._trace.box, self._t_s)
         return notice

@@ -27,8 +27,8 @@ PEDESTAL_LEVELS = 4.0
 # it by 1 to 50 %. The lower quartile and not the median: a real visitor who filled a third of the view was missed.
 UNREST_QUANTILE = 0.25
 # Of every block: less is the noise of a day at 320 x 240 (0.17 in nine of ten frames), and a sixth of FLOOR_LEVELS.
-# Saves a seventh of what a frame with nobody there costs. 0.22 and more: of 200 pairs of coats one ends otherwise;
-# 0.5: a real visitor is told 0.5 s later.
+# Saves a tenth of what a frame with nobody there costs. 0.22 and more: of 200 pairs of coats one ends otherwise; 0.6: a
+# real visitor is told 0.5 s later.
 STEADY_LEVELS = 0.2
 
 
