@@ -6,20 +6,16 @@ import numpy as np
 import pytest
 
 from device.see.detector_light import STEADY_LEVELS, Light
+from tests.watched import place
 
 SHAPE = (60, 80)
-
-
-def place() -> np.ndarray:
-    """Edges everywhere, and no cell near white."""
-    return np.random.default_rng(1).integers(40, 200, SHAPE).astype(np.float32)
 
 
 @pytest.mark.parametrize("levels", [-2.0, -0.5, 0.5, 2.0])
 @pytest.mark.parametrize("quiet", [True, False])
 def test_a_change_of_light_is_taken_out_quiet_or_not(levels: float, quiet: bool) -> None:
     """Also the least that counts."""
-    then, light = place(), Light(SHAPE)
+    then, light = place(*SHAPE), Light(SHAPE)
     now = then * np.float32(1 + levels / then.mean())
     light.relight(then, now, quiet)
     assert light.changes
@@ -29,11 +25,11 @@ def test_a_change_of_light_is_taken_out_quiet_or_not(levels: float, quiet: bool)
 
 def test_noise_is_no_light_while_all_is_quiet() -> None:
     """The place stays as it was learnt; with somebody there it is lit as the frame is, however little that is."""
-    then, light = place(), Light(SHAPE)
+    then, light = place(*SHAPE), Light(SHAPE)
     now = then + np.float32(STEADY_LEVELS / 2)
     light.relight(then, now, quiet=True)
     assert not light.changes
-    assert np.array_equal(then, place())
+    assert np.array_equal(then, place(*SHAPE))
     assert not light.correction.any()
     light.relight(then, now, quiet=False)
     assert light.changes
@@ -42,7 +38,7 @@ def test_noise_is_no_light_while_all_is_quiet() -> None:
 
 def test_what_one_block_shows_is_no_noise() -> None:
     """A lamp behind one window."""
-    then, light = place(), Light(SHAPE)
+    then, light = place(*SHAPE), Light(SHAPE)
     now = then.copy()
     now[28:32, 40:44] += 4 * np.float32(STEADY_LEVELS)
     light.relight(then, now, quiet=True)

@@ -165,7 +165,7 @@ class Detector:
         self.evidence = self.unrest_share = 0.0
 
     def _look(self, cells: Cells, dt_s: float) -> Notice:
-        self.unrest_share = self._place.relight(cells, self.reason is Reason.QUIET)
+        self.unrest_share = self._place.relight(cells, self._stage is Stage.CALM and self.changed_share == 0)
         unsteady = self._steadiness.unsteady(self.unrest_share, self._t_s, dt_s)
         changed = self._changed = self._place.changed(cells, unsteady)
         count = int(np.count_nonzero(changed))

@@ -20,7 +20,7 @@ STEP_MOST_CS, TRACE_MOST_CS = 10, 200
 # What appears while hardly anything else changes is given the benefit of a frame: 0.1 s sooner, and streaks of rain are
 # many more cells. 0: told 0.1 s later and a false alarm less in three seeds; 80: flat.
 CALM_FIRST_CS, CALM_CELLS = np.uint8(20), 40
-SIDE_CELLS = 3  # the first of several windows is so far from the edge. 2: four visitors of 812 are missed
+AT_SIDE_CELLS = 3  # the first of several windows is so far from the edge. 2: flat; 0: three visitors of 812 are missed
 # Of the picture's width, so that hardly anybody who fills the view reaches it. 0.6: a visitor more, but of 500 pairs of
 # coats four more are told otherwise.
 OPPOSITE_SHARE = 0.8
@@ -149,7 +149,7 @@ class Trace:
 
 def at_side(window: Box, columns: int) -> bool:
     """Whether a body there reaches, or nearly, the left or the right edge."""
-    return int(window[1].start) <= SIDE_CELLS or int(window[1].stop) >= columns - SIDE_CELLS
+    return int(window[1].start) <= AT_SIDE_CELLS or int(window[1].stop) >= columns - AT_SIDE_CELLS
 
 
 def opposite(one: Box, other: Box, columns: int) -> bool:
